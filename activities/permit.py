@@ -145,7 +145,7 @@ def writes(
     def decorate(work: Callable[[S, O], Awaitable[R]]) -> Callable[[S, O], Coroutine[Any, Any, R]]:
         @functools.wraps(work)
         async def checked(self: S, order: O) -> R:
-            standing = await self._tools.store.standing(order.execution_id)
+            standing = await self._tools.store.standings.of(order.execution_id)
             if why := stranger(list(callers), caller(), standing):
                 raise no_permit(why)
             return await work(self, order)
@@ -195,7 +195,7 @@ async def ask(tools: Toolbox, need: Need, execution_id: int) -> Permit:
     Raises:
         HoldfastError: NO_PERMIT with the first reason found, and with the plan's problems if they are the reason.
     """
-    standing = await tools.store.standing(execution_id)
+    standing = await tools.store.standings.of(execution_id)
     subject = await tools.subject(execution_id)
     decision = decide(need, caller(), standing, lock_of(subject.execution), server_now())
     if decision.halted:
@@ -249,7 +249,7 @@ async def may_ask_again(tools: Toolbox, subject: Subject) -> str:
     asking = caller()
     mine = (asking.workflow_id, asking.run_id)
     # Settled rows count too: `recover` or the sweeper may have settled the lock's row before its worker came back.
-    rows = [row for row in await tools.store.ledger_of(subject.execution.execution_id) if row.kind is WindowKind.LOCK]
+    rows = [row for row in await tools.store.ledger.of(subject.execution.execution_id) if row.kind is WindowKind.LOCK]
     if not any((row.window_id, row.run_id) == mine for row in rows):
         return "it was not asked for by the run's lock"
     where = ("system.namespace", "request.")

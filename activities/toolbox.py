@@ -76,8 +76,8 @@ class Toolbox:
 
         With a share, the plan is scaled to the part of the load that a batch with this share sends.
         """
-        plan = shared(await self.store.plan(execution_id), share)
-        subject = Subject(await self.store.execution(execution_id), plan)
+        plan = shared(await self.store.executions.plan(execution_id), share)
+        subject = Subject(await self.store.executions.get(execution_id), plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
         return subject if share else self._known.keep(execution_id, subject)
 
@@ -93,10 +93,10 @@ class Toolbox:
         return await self._known.or_known(execution_id, self._read_for_closing(execution_id))
 
     async def _read_for_closing(self, execution_id: int) -> Subject:
-        lenient = await self.store.plan_for_closing(execution_id)
+        lenient = await self.store.executions.plan_for_closing(execution_id)
         if lenient.trouble:
             logger.warning("the plan of execution %d can be read only in part: %s", execution_id, lenient.trouble)
-        subject = Subject(await self.store.execution(execution_id), lenient.plan)
+        subject = Subject(await self.store.executions.get(execution_id), lenient.plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
         return subject if lenient.trouble else self._known.keep(execution_id, subject)
 

@@ -89,7 +89,7 @@ async def _measured(services: int, requests: int) -> list[Row]:
 
 async def _request_seconds(store: Store, execution_id: int, cases: int) -> float:
     """Return the sum of the times of all requests, in seconds."""
-    stored = await store.samples_in(execution_id, 0, cases)
+    stored = await store.samples.between(execution_id, 0, cases)
     return sum(latency for samples in stored for latency, _ in unpacked(samples.raw or b"")) / 1e6
 
 

@@ -84,7 +84,7 @@ async def _rows(client: Any, name: str) -> list[Row]:
                 )
             store = await Store.open(settings.database_url)
             try:
-                findings = [pair.finding for pair in await store.pairs(summary.execution_id)]
+                findings = [pair.finding for pair in await store.pairs.of(summary.execution_id)]
             finally:
                 await store.close()
     delayed = {

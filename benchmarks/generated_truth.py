@@ -235,7 +235,7 @@ async def _run(client: Client, plan: dict[str, Any], database_url: str) -> list[
         )
     store = await Store.open(database_url)
     try:
-        return list(await store.results(summary.execution_id))
+        return list(await store.results.all(summary.execution_id))
     finally:
         await store.close()
 

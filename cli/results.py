@@ -50,7 +50,7 @@ async def _cases(summary: ResilienceSummary, database_url: str | None) -> Sequen
     if summary.cases.total > LARGEST_TABLE:
         return table([*summary.failed_cases, *summary.inconclusive_cases])
     try:
-        results = await ask_store(lambda store: store.results(summary.execution_id), database_url)
+        results = await ask_store(lambda store: store.results.all(summary.execution_id), database_url)
     except HoldfastError as error:
         complain(f"the store cannot be read here, so cases that passed are not shown ({error.message})")
         return table([*summary.failed_cases, *summary.inconclusive_cases])

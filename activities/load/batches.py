@@ -55,7 +55,7 @@ class LoadActivities:
     @writes(WorkflowType.RESILIENCE_TEST)
     async def exclude(self, order: ExclusionOrder) -> BatchReport:
         """Store outcome and reason of every case that is not measured."""
-        plan = await self._tools.store.plan(order.execution_id)
+        plan = await self._tools.store.executions.plan(order.execution_id)
         outcomes: Counter[CaseOutcome] = Counter()
 
         def unmeasured() -> Iterator[CaseResult]:
@@ -63,9 +63,9 @@ class LoadActivities:
                 outcomes[result.outcome] += 1
                 yield result
 
-        await self._tools.store.save_unmeasured(order.execution_id, unmeasured())
+        await self._tools.store.results.save_unmeasured(order.execution_id, unmeasured())
         for exclusion in order.exclusions:
-            await self._tools.store.log(
+            await self._tools.store.logs.add(
                 order.execution_id, f"excluded:{exclusion.service}", LogLevel.WARN, exclusion.reason
             )
         return BatchReport(invalid=outcomes[CaseOutcome.INVALID], skipped=outcomes[CaseOutcome.SKIPPED])
@@ -84,10 +84,10 @@ class LoadActivities:
         """
         _refuse_foreign(order, permit)
         subject = Subject(permit.subject.execution, shared(permit.subject.plan, order.share))
-        tokens = await self._tools.store.tokens(order.execution_id)
+        tokens = await self._tools.store.cases.tokens(order.execution_id)
         # The store knows what is finished. Heartbeats lag behind.
-        finished = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
-        cases = await self._tools.store.cases(order.execution_id, order.cases.first, order.cases.end)
+        finished = await self._tools.store.results.finished(order.execution_id, order.cases.first, order.cases.end)
+        cases = await self._tools.store.cases.range(order.execution_id, order.cases.first, order.cases.end)
         await self._require_sound(subject, [case for case in cases if case.index in finished])
         for group in groups_of(subject.plan, [case for case in cases if case.index not in finished]):
             await self._measure(subject, group, tokens)
@@ -97,8 +97,8 @@ class LoadActivities:
         vanished = await self._vanished(subject, measured)
         if vanished:
             indices = [case.index for case in measured if vanished.intersection(case.services)]
-            await self._tools.store.invalidate(order.execution_id, indices, VANISHED)
-        results = await self._tools.store.results_in(order.execution_id, order.cases.first, order.cases.end)
+            await self._tools.store.results.invalidate(order.execution_id, indices, VANISHED)
+        results = await self._tools.store.results.between(order.execution_id, order.cases.first, order.cases.end)
         found = Counter(result.outcome for result in results)
         return BatchReport(
             measured=found[CaseOutcome.MEASURED],
@@ -115,7 +115,7 @@ class LoadActivities:
         Raises:
             HoldfastError: STOP_CONDITION.
         """
-        rows = await self._tools.store.ledger_of(subject.execution.execution_id)
+        rows = await self._tools.store.ledger.of(subject.execution.execution_id)
         began = [row.created_at for row in rows if row.kind is WindowKind.RULES and row.created_at is not None]
         since = server_now() - min(began) if began else timedelta(0)
         for problem in overrun(subject.plan, self._tools.rails, since):
@@ -125,13 +125,13 @@ class LoadActivities:
         await self._require_time(subject)
         done = await GroupRun(self._tools, subject, group, tokens).measure(self._tools.redactor(subject.plan))
         execution_id = subject.execution.execution_id
-        await self._tools.store.save_group(execution_id, done.results, done.samples)
+        await self._tools.store.results.save_group(execution_id, done.results, done.samples)
         if done.warm_up and not done.warm_up.agreed:
             first, last = group[0].case_id, group[-1].case_id
             message = (
                 f"{first} to {last}: not warm after {done.warm_up.requests} requests (load.warm_up); measured anyway"
             )
-            await self._tools.store.log(execution_id, f"warm-up:{group[0].index}", LogLevel.WARN, message)
+            await self._tools.store.logs.add(execution_id, f"warm-up:{group[0].index}", LogLevel.WARN, message)
 
     async def _require_sound(self, subject: Subject, cases: list[Case]) -> None:
         """Check that the baseline, if it is among these cases, is sound.
@@ -143,10 +143,10 @@ class LoadActivities:
         """
         execution_id = subject.execution.execution_id
         for baseline in (case for case in cases if case.case_type is CaseType.BASELINE):
-            (result,) = await self._tools.store.results_in(execution_id, baseline.index, baseline.index + 1)
+            (result,) = await self._tools.store.results.between(execution_id, baseline.index, baseline.index + 1)
             reason = baseline_reason(result.measurement, subject.plan.stop.baseline) if result.measurement else ""
             if reason:
-                await self._tools.store.log(execution_id, "stop:baseline", LogLevel.ERROR, reason)
+                await self._tools.store.logs.add(execution_id, "stop:baseline", LogLevel.ERROR, reason)
                 raise HoldfastError(ErrorCode.STOP_CONDITION, reason)
 
     async def _vanished(self, subject: Subject, measured: list[Case]) -> set[str]:

@@ -56,7 +56,7 @@ async def is_elsewhere(tools: Toolbox, fault_name: str, subject: Subject) -> boo
     """
     try:
         execution_id = int(fault_name.removeprefix(FAULT_PREFIX).split("-", 1)[0], 36)
-        owner = await tools.store.execution(execution_id)
+        owner = await tools.store.executions.get(execution_id)
     except (ValueError, HoldfastError):
         return False
     return owner.namespace != subject.namespace

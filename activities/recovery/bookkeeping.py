@@ -88,7 +88,7 @@ class Notes:
         while self._waiting:
             line_id, line = next(iter(self._waiting.items()))
             try:
-                await in_time(self._store.log(line.execution_id, line.key, line.level, line.message))
+                await in_time(self._store.logs.add(line.execution_id, line.key, line.level, line.message))
             except HoldfastError as error:
                 if error.kind.retryable:
                     logger.warning("run %s: %s (the store does not take it yet)", line.execution_id, line.message)

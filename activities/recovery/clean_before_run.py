@@ -49,7 +49,7 @@ class Cleaner:
                 or was not verified to be off. SERVICE_NOT_STABLE.
         """
         on = await self._list_active()
-        rows = [row for row in await self._tools.store.ledger_unsettled() if row.kind is not WindowKind.LOCK]
+        rows = [row for row in await self._tools.store.ledger.unsettled() if row.kind is not WindowKind.LOCK]
         living = [row for row in rows if await self._runs.is_running(row.window_id, row.run_id)]
         await self._refuse_foreign(on, living)
         for item in on:
@@ -115,7 +115,7 @@ class Cleaner:
 
     async def _namespaces_of(self, item: ActiveItem, named: NamedFault) -> set[str] | None:
         try:
-            return {(await self._tools.store.execution(named.execution_id)).namespace}
+            return {(await self._tools.store.executions.get(named.execution_id)).namespace}
         except HoldfastError as error:
             if error.code is not ErrorCode.NOT_FOUND:
                 raise
@@ -175,7 +175,7 @@ class Cleaner:
 
     async def _log(self, item: ActiveItem, moment: str, message: str) -> None:
         key = f"{BY}:{item.kind}:{item.service}:{item.name}:{moment}"
-        await self._tools.store.log(self._subject.execution.execution_id, key, LogLevel.WARN, f"{BY}: {message}")
+        await self._tools.store.logs.add(self._subject.execution.execution_id, key, LogLevel.WARN, f"{BY}: {message}")
 
 
 def _is_in(item: ActiveItem, service: str) -> bool:

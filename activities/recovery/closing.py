@@ -165,7 +165,7 @@ async def analysis_of(tools: Toolbox, subject: Subject) -> str:
     Empty if none was accepted, `UNKNOWN` if the store cannot be asked.
     """
     try:
-        return (await in_time(tools.store.execution_row(subject.execution.execution_id))).analyze_task_id or ""
+        return (await in_time(tools.store.executions.row(subject.execution.execution_id))).analyze_task_id or ""
     except HoldfastError as error:
         if not error.kind.retryable:
             raise
@@ -236,7 +236,7 @@ async def _tokens(tools: Toolbox, subject: Subject) -> dict[str, str]:
     The plan is used while the store cannot be asked.
     """
     try:
-        return await in_time(tools.store.tokens(subject.execution.execution_id))
+        return await in_time(tools.store.cases.tokens(subject.execution.execution_id))
     except HoldfastError as error:
         if not error.kind.retryable:
             raise

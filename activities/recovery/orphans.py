@@ -53,7 +53,7 @@ async def is_overdue(tools: Toolbox, row: LedgerEntry, clock: Clock) -> bool:
 
     The times in its row are the server's.
     """
-    execution = await tools.store.execution(row.execution_id)
+    execution = await tools.store.executions.get(row.execution_id)
     return clock() > overdue_after(row.close_by, execution.timing)
 
 
@@ -112,7 +112,7 @@ async def settle(tools: Toolbox, row: LedgerEntry, closing: Closing, by: str) ->
     state = LedgerState.CLOSED if closing.verified else LedgerState.UNVERIFIED
     detail = f"{by}: {closing.detail}" if closing.detail else by
     update = LedgerUpdate(window_id=row.window_id, run_id=row.run_id, state=state, detail=detail)
-    await tools.store.ledger_update(update)
+    await tools.store.ledger.update(update)
     message = f"{by}: {row.window_id} was left {row.state}, now {state}. {closing.detail}".strip()
     await tools.notes.add(row.execution_id, f"{by}:{row.window_id}:{state}", LogLevel.WARN, message)
 
@@ -124,8 +124,8 @@ async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: Unfinish
     """
     if await runs.is_running(record.workflow_id, record.run_id):
         return False
-    rows = await tools.store.ledger_of(record.execution_id)
-    written = (await tools.store.execution_row(record.execution_id)).finished_at is not None
+    rows = await tools.store.ledger.of(record.execution_id)
+    written = (await tools.store.executions.row(record.execution_id)).finished_at is not None
     # A lock writes the end before it settles its own row. So once every row is settled, nobody else will write it.
     if written or any(row.state not in SETTLED for row in rows):
         return False

@@ -38,7 +38,7 @@ class SweepActivities:
         closed: list[str] = []
         cancelled: list[str] = []
         failed: list[str] = []
-        rows = await self._tools.store.ledger_unsettled()
+        rows = await self._tools.store.ledger.unsettled()
         failed += _log_damaged(rows)
         for row in rows:
             try:
@@ -57,7 +57,7 @@ class SweepActivities:
 
     async def _write_missing_ends(self) -> list[str]:
         ended = []
-        records = await self._tools.store.unfinished_executions()
+        records = await self._tools.store.executions.unfinished()
         _log_damaged(records)
         for record in records:
             try:

@@ -32,8 +32,8 @@ async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Endin
     message = f"{ending.status}, recovery {ending.recovery}. {ending.error_message}".strip()
     await tools.notes.write()
     # The log first: a follower stops reading once the end is written, and must not miss this line.
-    await tools.store.log(run.execution_id, "finished", level, message)
-    await tools.store.finish(ending, run.run_id)
+    await tools.store.logs.add(run.execution_id, "finished", level, message)
+    await tools.store.executions.finish(ending, run.run_id)
     return ending
 
 
@@ -42,7 +42,7 @@ async def open_windows(tools: Toolbox, execution_id: int) -> list[str]:
 
     The lock does not count, because it ends last.
     """
-    rows = await tools.store.ledger_of(execution_id)
+    rows = await tools.store.ledger.of(execution_id)
     return [row.window_id for row in rows if row.kind is not WindowKind.LOCK and row.state not in SETTLED]
 
 

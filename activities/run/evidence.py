@@ -66,16 +66,16 @@ async def evidence_of(
 
     Older runs have none. `checked` are the pairs measured with two real faults since then.
     """
-    rounds, calls = await store.call_rounds(execution_id), await store.calls(execution_id)
+    rounds, calls = await store.calls.rounds(execution_id), await store.calls.all(execution_id)
     if not rounds and not rounds.damaged and not calls.damaged:
         return None
-    cases = await store.real_cases(execution_id)
+    cases = await store.calls.real_cases(execution_id)
     # An unreadable row may be the very call that no rule answers, or the one case that really failed.
     damaged = any(rows.damaged for rows in (rounds, calls, cases, Rows() if checked is None else checked))
     known = [*rounds, *([_DAMAGED] if damaged else [])]
     # Without the baseline (index 0): nothing is broken in it, neither by rules nor really.
     asked = [case for case in cases if case.answers and case.case_index]
-    captured = await store.captured(execution_id)
+    captured = await store.traffic.captured(execution_id)
     # In a thread, so that heartbeats go on: a thousand services may have many cases.
     real = await asyncio.to_thread(_real_measurements, measured, asked, checked or ())
     found = doubts(

@@ -55,11 +55,11 @@ class ExecutionActivities:
         plan = _parse_plan(new.plan_json)
         self._refuse_outside_guardrails(plan, verify_pairs=new.verify_pairs)
         self._refuse_missing_secrets(plan)
-        execution = await self._tools.store.create_execution(
+        execution = await self._tools.store.executions.create(
             new, plan, self._timing, environment_of(plan, self._tools.rails.environments)
         )
         message = f"plan {plan.name}: {len(plan.services)} services, {case_count(len(plan.services))} cases"
-        await self._tools.store.log(execution.execution_id, "created", LogLevel.INFO, message)
+        await self._tools.store.logs.add(execution.execution_id, "created", LogLevel.INFO, message)
         return execution.model_copy(update={"search_attributes": self._search_attributes})
 
     def _refuse_outside_guardrails(self, plan: Plan, *, verify_pairs: bool) -> None:
@@ -85,8 +85,8 @@ class ExecutionActivities:
     @writes(WorkflowType.RESILIENCE_TEST, WorkflowType.RULES_WINDOW)
     async def change_phase(self, change: PhaseChange) -> None:
         """Move the record to a phase, and log that."""
-        await self._tools.store.change_phase(change)
-        await self._tools.store.log(
+        await self._tools.store.executions.change_phase(change)
+        await self._tools.store.logs.add(
             change.execution_id, f"phase:{change.phase}", LogLevel.INFO, f"phase {change.phase}"
         )
 
@@ -111,17 +111,19 @@ class ExecutionActivities:
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="nothing was touched", problems=problems)
         # Written anew, so that a definition is the same one however its text is spaced.
         new = new.model_copy(update={"definition_json": compact(document)})
-        record = await self._tools.store.create_record(new, definition.name, self._timing)
+        record = await self._tools.store.executions.create_record(new, definition.name, self._timing)
         message = kind.summarised(definition)
-        await self._tools.store.log(record.execution_id, "created", LogLevel.INFO, message)
+        await self._tools.store.logs.add(record.execution_id, "created", LogLevel.INFO, message)
         return record.model_copy(update={"search_attributes": self._search_attributes})
 
     @activity.defn(name="change_step")
     @writes()
     async def change_step(self, change: StepChange) -> None:
         """Move the record of an execution without phases to a step, and log that."""
-        await self._tools.store.change_step(change)
-        await self._tools.store.log(change.execution_id, f"step:{change.step}", LogLevel.INFO, f"step {change.step}")
+        await self._tools.store.executions.change_step(change)
+        await self._tools.store.logs.add(
+            change.execution_id, f"step:{change.step}", LogLevel.INFO, f"step {change.step}"
+        )
 
     @activity.defn(name="finish_execution")
     @writes()
@@ -130,8 +132,8 @@ class ExecutionActivities:
         level = LogLevel.ERROR if ending.error_code else LogLevel.INFO
         message = f"{ending.status}: {ending.error_message or ending.phase}"
         # The log first, as in `ended_runs.write_ending`.
-        await self._tools.store.log(ending.execution_id, "finished", level, message)
-        await self._tools.store.finish(ending)
+        await self._tools.store.logs.add(ending.execution_id, "finished", level, message)
+        await self._tools.store.executions.finish(ending)
 
     @activity.defn(name="generate_cases")
     @writes(WorkflowType.RESILIENCE_TEST)
@@ -148,12 +150,12 @@ class ExecutionActivities:
         for part, whole in overlapping(tokens.values()):
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"baggage token {part} is part of {whole}")
         total = case_count(len(names))
-        await self._tools.store.save_cases(
+        await self._tools.store.cases.save(
             order.execution_id,
             (_stored(case, experiments) for case in cases_in(names, CaseRange(first=0, end=total))),
         )
-        await self._tools.store.save_tokens(order.execution_id, tokens)
-        counts = await self._tools.store.case_counts(order.execution_id)
+        await self._tools.store.cases.save_tokens(order.execution_id, tokens)
+        counts = await self._tools.store.cases.counts(order.execution_id)
         generated = GeneratedCases(
             baseline=counts.get(CaseType.BASELINE, 0),
             single=counts.get(CaseType.SINGLE, 0),
@@ -161,7 +163,7 @@ class ExecutionActivities:
             tokens=len(tokens),
         )
         message = f"{generated.total} cases and {generated.tokens} baggage tokens generated"
-        await self._tools.store.log(order.execution_id, "cases:generated", LogLevel.INFO, message)
+        await self._tools.store.logs.add(order.execution_id, "cases:generated", LogLevel.INFO, message)
         return generated
 
 

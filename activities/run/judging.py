@@ -49,9 +49,9 @@ class JudgingActivities:
 
         Cases without a result count as not measured.
         """
-        plan = await self._tools.store.plan(order.execution_id)
-        results = await self._tools.store.results(order.execution_id)
-        planned = await self._tools.store.case_counts(order.execution_id)
+        plan = await self._tools.store.executions.plan(order.execution_id)
+        results = await self._tools.store.results.all(order.execution_id)
+        planned = await self._tools.store.cases.counts(order.execution_id)
         settled = await self._settle(order.execution_id, plan, results)
         after = [_as_settled(result, settled) for result in results]
         verdicts = {
@@ -65,12 +65,12 @@ class JudgingActivities:
             {result.case_index: (result.outcome, verdicts.get(result.case_index, (None, ""))[0]) for result in after},
         )
         verdict, saved = run_verdict(counts, plan.coverage), _requests_saved(after)
-        await self._tools.store.set_verdict(order.execution_id, verdict)
+        await self._tools.store.executions.set_verdict(order.execution_id, verdict)
         unsure = f", {counts.inconclusive} inconclusive" if counts.inconclusive else ""
         message = f"verdict {verdict}: {counts.passed} passed, {counts.failed} failed{unsure} of {counts.total} cases"
         message += f"; {saved} requests saved by early decisions" if saved else ""
         message += _beyond_rules_text(settled.values())
-        await self._tools.store.log(order.execution_id, "judged", LogLevel.INFO, message)
+        await self._tools.store.logs.add(order.execution_id, "judged", LogLevel.INFO, message)
         return JudgedCases(
             verdict=verdict,
             cases=counts,
@@ -83,13 +83,13 @@ class JudgingActivities:
     async def _settle(self, execution_id: int, plan: Plan, results: list[CaseResult]) -> dict[int, Settled]:
         """Settle every measured case, and store it before returning."""
         store, verdicts, measured = self._tools.store, _case_verdicts(results, plan), measured_of(results)
-        evidence = await evidence_of(store, execution_id, plan, measured, await store.pairs(execution_id))
+        evidence = await evidence_of(store, execution_id, plan, measured, await store.pairs.of(execution_id))
         if evidence is None:
-            await store.save_case_verdicts(execution_id, verdicts)
+            await store.results.save_verdicts(execution_id, verdicts)
             return {index: Settled(CaseOutcome.MEASURED, *verdict, None) for index, verdict in verdicts.items()}
         hint = "" if self._tools.rails.max_active_faults >= FAULTS_OF_A_PAIR else ALLOW_TWO
         settled = await asyncio.to_thread(_settled, plan, measured, verdicts, evidence, hint)
-        await store.settle_cases(execution_id, settled)
+        await store.results.settle(execution_id, settled)
         return settled
 
 

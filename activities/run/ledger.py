@@ -51,13 +51,13 @@ class LedgerActivities:
         if asking.workflow_type != _TYPE_OF[entry.kind]:
             raise no_permit(f"a {asking.workflow_type[:100]} is not a {entry.kind} window")
         subject = await self._tools.subject(entry.execution_id)
-        standing = await self._tools.store.standing(entry.execution_id)
+        standing = await self._tools.store.standings.of(entry.execution_id)
         if why := identity(entry, subject.execution, subject.plan):
             raise no_permit(why)
         if (entry.parent_workflow_id, entry.parent_run_id) != (standing.workflow_id, standing.run_id):
             raise no_permit(f"{entry.parent_workflow_id[:200]} is not the run of execution {entry.execution_id}")
         await self._refuse_foreign(entry.kind, asking, standing)
-        await self._tools.store.ledger_intent(_bounded(entry, subject))
+        await self._tools.store.ledger.intent(_bounded(entry, subject))
 
     async def _refuse_foreign(self, kind: WindowKind, asking: Caller, standing: Standing) -> None:
         # Anyone can start a workflow under a window's name, but only the run can be its parent. The fault of a pair has
@@ -83,7 +83,7 @@ class LedgerActivities:
         asking = caller()
         if (update.window_id, update.run_id) != (asking.workflow_id, asking.run_id):
             raise no_permit(f"a window may change only its own row, not that of {update.window_id[:200]}")
-        await self._tools.store.ledger_update(update)
+        await self._tools.store.ledger.update(update)
 
 
 def _bounded(entry: LedgerEntry, subject: Subject) -> LedgerEntry:

@@ -81,7 +81,7 @@ class LockActivities:
         if not living:
             return LockHolder()
         row = living[0]
-        record = await self._tools.store.execution_row(row.execution_id)
+        record = await self._tools.store.executions.row(row.execution_id)
         return LockHolder(
             plan=record.plan,
             workflow_id=row.parent_workflow_id,
@@ -133,7 +133,7 @@ class LockActivities:
         self._refuse_another_lock(subject)
         # Read while the lock is held. `halt` first sets the flag, then cancels every run that the store knows. So a run
         # that reads the flag too early is among the cancelled ones.
-        halt = await self._tools.store.halted()
+        halt = await self._tools.store.halting.halted()
         if halt is not None:
             hint = "nothing was touched; `holdfast unhalt` lets runs begin again"
             raise HoldfastError(ErrorCode.HALTED, str(halt), hint=hint)
@@ -188,7 +188,7 @@ class LockActivities:
             nonlocal rows
             rows = [
                 entry
-                for entry in await self._tools.store.ledger_of(order.execution_id)
+                for entry in await self._tools.store.ledger.of(order.execution_id)
                 if entry.kind is not WindowKind.LOCK
             ]
             return all(row.state in final_states for row in rows) or None

@@ -33,7 +33,7 @@ class Others:
         These are, or may be, active. The oldest come first.
         """
         ours = self._subject.execution.execution_id
-        rows = [row for row in await self._tools.store.ledger_unsettled() if row.execution_id != ours]
+        rows = [row for row in await self._tools.store.ledger.unsettled() if row.execution_id != ours]
         same = {number: await self._shares_a_place(number) for number in {row.execution_id for row in rows}}
         return [row for row in rows if same[row.execution_id]]
 
@@ -86,13 +86,13 @@ class Others:
 
         A run in the same namespace whose plan cannot be read counts as doing that.
         """
-        record = await self._tools.store.execution_row(execution_id)
+        record = await self._tools.store.executions.row(execution_id)
         if record.namespace != self._subject.namespace:
             return False
         if record.environment == self._subject.execution.environment:
             return True
         try:
-            plan = await self._tools.store.plan(execution_id)
+            plan = await self._tools.store.executions.plan(execution_id)
             return not touched(plan, self._named).isdisjoint(touched(self._subject.plan, self._named))
         except ValueError:
             return True

@@ -50,7 +50,7 @@ class StopActivities:
             health = self._health(subject, stop.health.url)
             watching.append(_watch(self._with_permit(order, health), judge, stop.health.every))
         reason = await _first_reason(watching)
-        await self._tools.store.log(order.execution_id, "stop:tripped", LogLevel.ERROR, reason)
+        await self._tools.store.logs.add(order.execution_id, "stop:tripped", LogLevel.ERROR, reason)
         return Tripped(reason=reason)
 
     def _with_permit(self, order: ExecutionRef, look: Ask) -> Ask:

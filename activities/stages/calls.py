@@ -80,8 +80,8 @@ class CallActivities:
                 await self._stop_earlier(subject)
             # Until the first round has been read, the calls under every failure are unknown.
             unread = CallRound(round=1, complete=False, detail=NEVER_READ)
-            await self._tools.store.save_call_round(order.execution_id, unread)
-            needed = {call.service for call in await self._tools.store.recorded_calls(order.execution_id)}
+            await self._tools.store.calls.save_round(order.execution_id, unread)
+            needed = {call.service for call in await self._tools.store.traffic.recorded_calls(order.execution_id)}
             await self._refuse_recorded(subject)
             await uncancelled(self._start_all(subject, needed))
         except HoldfastError as error:
@@ -199,7 +199,7 @@ class CallActivities:
             await refuse_foreign(self._tools, order, subject)
         elif order.faults != {window.service: window.peer_name} or case.services != [window.service]:
             raise no_permit(f"case {order.case_index} is not that of {window.window_id}")
-        known = await self._tools.store.real_cases(order.execution_id)
+        known = await self._tools.store.calls.real_cases(order.execution_id)
         if any(stored.case_index == order.case_index for stored in known):
             return
         plan = subject.plan
@@ -215,7 +215,7 @@ class CallActivities:
             raise HoldfastError(ErrorCode.ANALYZE_FAILED, "a recording ended during the requests, which prove nothing")
         kept = [RealAnswer(status=answer.status, body=answer.body, error=answer.error) for answer in answers]
         real = RealCase(case_index=order.case_index, answers=kept, measurement=measurement)
-        await self._tools.store.save_real_case(order.execution_id, real)
+        await self._tools.store.calls.save_real_case(order.execution_id, real)
 
     @activity.defn(name="read_calls")
     @acts(READ_CALLS)
@@ -247,7 +247,7 @@ class CallActivities:
             unread += [name for name in await self._unmet_services(order) if name not in unread]
         why = detail or (TOGETHER if unread and not single_requests(subject.plan) else "")
         kept = CallRound(round=order.round, complete=not detail and not unread, detail=why, unread=unread)
-        await self._tools.store.save_call_round(order.execution_id, kept)
+        await self._tools.store.calls.save_round(order.execution_id, kept)
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
@@ -257,9 +257,9 @@ class CallActivities:
         if order.round > 1:
             # In round 1 only: later, requests that discovery itself added would count as recorded.
             return ""
-        if any((await self._tools.store.propagation(order.execution_id)).values()):
+        if any((await self._tools.store.traffic.propagation(order.execution_id)).values()):
             return ""
-        if await self._tools.store.recorded_calls(order.execution_id):
+        if await self._tools.store.traffic.recorded_calls(order.execution_id):
             return "the baggage header reaches no service of the plan, so nothing shows which request caused a call"
         # The recordings may have what the analysis missed: calls of the healthy request that was sent first of all.
         return await self._unseen(subject, recorded, end)
@@ -282,7 +282,7 @@ class CallActivities:
         return recorded.overflowed or "the plan's request reaches none of its services, so none of them was broken"
 
     async def _store_unread_round(self, order: CallsOrder, detail: str) -> CallsFound:
-        await self._tools.store.save_call_round(
+        await self._tools.store.calls.save_round(
             order.execution_id, CallRound(round=order.round, complete=False, detail=detail)
         )
         await self._log(order.execution_id, f"calls:{order.round}", detail)
@@ -309,8 +309,8 @@ class CallActivities:
 
     async def _unmet_services(self, order: CallsOrder) -> list[str]:
         """Return broken services whose failure the plan's request never met."""
-        asked = {stored.case_index for stored in await self._tools.store.real_cases(order.execution_id)}
-        broken = {answer.service for answer in await self._tools.store.captured(order.execution_id)}
+        asked = {stored.case_index for stored in await self._tools.store.calls.real_cases(order.execution_id)}
+        broken = {answer.service for answer in await self._tools.store.traffic.captured(order.execution_id)}
         names = (await self._tools.subject(order.execution_id)).plan.service_names
         return [name for index, name in enumerate(names, start=1) if name in broken and index not in asked]
 
@@ -320,17 +320,19 @@ class CallActivities:
         known = await recorded.known()
         found = recorded.fallback_calls(order.round, known)
         # Calls found in an earlier round are known by now. Restore that the analysis had not recorded them.
-        calls = logic.as_first_found(found, await self._tools.store.calls(order.execution_id))
-        await self._tools.store.save_calls(order.execution_id, calls)
+        calls = logic.as_first_found(found, await self._tools.store.calls.all(order.execution_id))
+        await self._tools.store.calls.save(order.execution_id, calls)
         captured = {
             logic.CallKey(answer.service, answer.method, answer.path)
-            for answer in await self._tools.store.captured(order.execution_id)
+            for answer in await self._tools.store.traffic.captured(order.execution_id)
         }
         wanted = logic.to_capture(found, subject.plan.service_names, captured)
         for service, keys in wanted.items():
-            await self._tools.store.add_exchanges(order.execution_id, service, await recorded.exchanges(service, keys))
+            await self._tools.store.traffic.add_exchanges(
+                order.execution_id, service, await recorded.exchanges(service, keys)
+            )
         # Over all rounds: a call captured since then is known by now, but still a fallback call.
-        new = len(logic.only_when_broken(await self._tools.store.calls(order.execution_id)))
+        new = len(logic.only_when_broken(await self._tools.store.calls.all(order.execution_id)))
         pairs = await self._pairs(order, subject, calls)
         return CallsFound(complete=not detail, new=new, to_capture=sorted(wanted), pairs=pairs)
 
@@ -342,11 +344,11 @@ class CallActivities:
         if order.round > 1 or too_few_for_pairs(self._tools.rails):
             return []
         names, plan_exclusions = subject.plan.service_names, PlanExclusions(subject.plan)
-        asked = {stored.case_index for stored in await self._tools.store.real_cases(order.execution_id)}
+        asked = {stored.case_index for stored in await self._tools.store.calls.real_cases(order.execution_id)}
         found = logic.pairs_to_break(calls, names)
         return [pair for pair in found if pair not in asked and plan_exclusions.reason(case_at(names, pair)) is None][
             :MOST_DISCOVERY_PAIRS
         ]
 
     async def _log(self, execution_id: int, key: str, message: str) -> None:
-        await self._tools.store.log(execution_id, key, LogLevel.INFO, message)
+        await self._tools.store.logs.add(execution_id, key, LogLevel.INFO, message)

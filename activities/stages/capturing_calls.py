@@ -102,15 +102,15 @@ class CaptureActivities:
         store, execution_id = self._tools.store, subject.execution.execution_id
         known = {
             (failure.method, failure.path)
-            for failure in await store.captured(execution_id)
+            for failure in await store.traffic.captured(execution_id)
             if failure.service == order.service
         }
         calls = {
             (call.method, call.path)
-            for call in await store.calls(execution_id)
+            for call in await store.calls.all(execution_id)
             if call.service == order.service and call.new and not call.reason
         }
-        stored = await store.exchanges(execution_id, order.service)
+        stored = await store.traffic.exchanges(execution_id, order.service)
         return [exchange for exchange in stored if (exchange.method, exchange.path) in calls - known][:MOST_CALLS]
 
     async def _requests(
@@ -172,10 +172,10 @@ class CaptureActivities:
             raise HoldfastError(ErrorCode.REPLAY_FAILED, f"none of the answers of {order.service} belongs to a request")
         kept = [failure.model_copy(update={"path": secrets.kept_path(failure.path)}) for failure in captured]
         kind = fault_type(service.fault)
-        await self._tools.store.save_captured(order.execution_id, kind, kept)
+        await self._tools.store.traffic.save_captured(order.execution_id, kind, kept)
         message = f"{order.service} broken at {len(kept)} calls that only other failures cause"
         key = f"fault:{order.fault_name}:captured"
-        await self._tools.store.log(order.execution_id, key, LogLevel.INFO, message)
+        await self._tools.store.logs.add(order.execution_id, key, LogLevel.INFO, message)
         return captured
 
 

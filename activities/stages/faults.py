@@ -177,7 +177,7 @@ class FaultActivities:
         secrets = self._tools.secrets
         recorded = [
             exchange.model_copy(update={"path": secrets.path_on_the_wire(exchange.path)})
-            for exchange in await self._tools.store.exchanges(order.execution_id, order.service)
+            for exchange in await self._tools.store.traffic.exchanges(order.execution_id, order.service)
         ]
         # Redacted before the comparison, because the healthy answer in the store is redacted too. In a thread, because
         # answers may be megabytes, and heartbeats and closing must go on.
@@ -185,7 +185,7 @@ class FaultActivities:
         captured = captured_answers(order.service, redacted, recorded, service.substitute_status)
         kept = [failure.model_copy(update={"path": secrets.kept_path(failure.path)}) for failure in captured]
         kind = fault_type(service.fault)
-        await self._tools.store.save_captured(order.execution_id, kind, kept)
+        await self._tools.store.traffic.save_captured(order.execution_id, kind, kept)
         return captured
 
     @activity.defn(name="recover_fault")
@@ -217,13 +217,13 @@ class FaultActivities:
         named = named_fault(order.fault_name)
         if named is not None and named.execution_id == order.execution_id:
             return
-        rows = await in_time(self._tools.store.ledger_of(order.execution_id))
+        rows = await in_time(self._tools.store.ledger.of(order.execution_id))
         if not order.fault_name or all(row.peer_name != order.fault_name for row in rows):
             name = order.fault_name[:100]
             raise no_permit(f"{name or 'a fault without a name'} is not a fault of execution {order.execution_id}")
 
     async def _log(self, order: FaultOrder, key: str, message: str) -> None:
-        await self._tools.store.log(order.execution_id, _key(order, key), LogLevel.INFO, message)
+        await self._tools.store.logs.add(order.execution_id, _key(order, key), LogLevel.INFO, message)
 
 
 def _key(order: FaultOrder, moment: str) -> str:

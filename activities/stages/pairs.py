@@ -44,7 +44,7 @@ class PairActivities:
 
         A repetition chooses the same pairs. None are chosen if the worker does not allow two faults at once.
         """
-        results = await self._tools.store.results(wish.execution_id)
+        results = await self._tools.store.results.all(wish.execution_id)
         measured = [result.case_index for result in results if _is_measured_pair(result)]
         cases: list[int] = []
         if self._tools.rails.max_active_faults >= FAULTS_OF_A_PAIR:
@@ -55,15 +55,15 @@ class PairActivities:
             choice = PairChoice(
                 asked_for=wish.share is not None, share=wish.share, measured=len(measured), chosen=len(cases)
             )
-            await self._tools.store.save_pair_choice(wish.execution_id, choice)
+            await self._tools.store.progress.save_pair_choice(wish.execution_id, choice)
             message = fidelity.choice_in_words(choice)
-            await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
+            await self._tools.store.logs.add(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
         return ChosenPairs(measured=len(measured), cases=cases)
 
     async def _doubted(self, execution_id: int, results: list[CaseResult], measured: list[int]) -> list[int]:
         """Return the pairs that rules leave in doubt."""
         # Without the pairs measured since then, or a repetition would choose other pairs.
-        plan = await self._tools.store.plan(execution_id)
+        plan = await self._tools.store.executions.plan(execution_id)
         evidence = await evidence_of(self._tools.store, execution_id, plan, measured_of(results))
         if evidence is None:
             return []
@@ -82,7 +82,7 @@ class PairActivities:
             HoldfastError: NO_PERMIT, also for faults that the ledger does not have for this pair. FAULT_NOT_RUNNING
                 when a fault is not running before or after the requests.
         """
-        known = await self._tools.store.pairs(order.execution_id, order.case_index)
+        known = await self._tools.store.pairs.of(order.execution_id, order.case_index)
         if known:
             return known[0].finding
         subject = permit.subject
@@ -99,7 +99,7 @@ class PairActivities:
 
     async def _with_rules(self, order: PairOrder) -> Measurement:
         """Return the load test's measurement of the pair made of rules."""
-        (pair,) = await self._tools.store.results_in(order.execution_id, order.case_index, order.case_index + 1)
+        (pair,) = await self._tools.store.results.between(order.execution_id, order.case_index, order.case_index + 1)
         if pair.measurement is None:
             raise HoldfastError(ErrorCode.NOT_FOUND, f"{order.case_id} was not measured with rules")
         return pair.measurement
@@ -111,7 +111,7 @@ class PairActivities:
 
         Latency decides no case. That real faults are slower than rules is worth reporting.
         """
-        results = await self._tools.store.results_in(order.execution_id, 0, 1)
+        results = await self._tools.store.results.between(order.execution_id, 0, 1)
         baseline = results[0].measurement if results else None
         meets = PlanThresholds(subject.plan).of(case_at(subject.plan.service_names, order.case_index))
         rules = limits_verdict(with_rules, with_rules, meets, baseline)
@@ -124,29 +124,29 @@ class PairActivities:
 
         A stored result of the pair is kept and returned instead.
         """
-        (case,) = await self._tools.store.cases(pair.execution_id, pair.case_index, pair.case_index + 1)
+        (case,) = await self._tools.store.cases.range(pair.execution_id, pair.case_index, pair.case_index + 1)
         found = PairFinding(case_id=case.case_id, outcome=PairOutcome.UNCHECKED, reason=pair.reason)
         await self._save(pair.execution_id, CheckedPair(case_index=pair.case_index, finding=found))
-        return (await self._tools.store.pairs(pair.execution_id, pair.case_index))[0].finding
+        return (await self._tools.store.pairs.of(pair.execution_id, pair.case_index))[0].finding
 
     async def _save(self, execution_id: int, pair: CheckedPair) -> None:
         found = pair.finding
-        await self._tools.store.save_pair(execution_id, pair)
+        await self._tools.store.pairs.save(execution_id, pair)
         level = LogLevel.INFO if found.outcome is PairOutcome.AGREED else LogLevel.WARN
         why = "; ".join(found.differs) or found.reason
         message = f"{found.case_id} with two real faults: {found.outcome}" + (f": {why}" if why else "")
-        await self._tools.store.log(execution_id, f"pair:{found.case_id}", level, message)
+        await self._tools.store.logs.add(execution_id, f"pair:{found.case_id}", level, message)
 
     @activity.defn(name="conclude_pairs")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def conclude(self, order: ExecutionRef) -> None:
         """Log how many of the stored pairs agree."""
         store = self._tools.store
-        measured = sum(_is_measured_pair(result) for result in await store.results(order.execution_id))
-        pairs = await store.pairs(order.execution_id)
+        measured = sum(_is_measured_pair(result) for result in await store.results.all(order.execution_id))
+        pairs = await store.pairs.of(order.execution_id)
         blank = PairFidelity(share=100, measured=measured, chosen=len(pairs))
         found = fidelity.counted(blank, [checked.finding for checked in pairs])
-        await store.log(order.execution_id, "pairs:verified", LogLevel.INFO, fidelity.in_words(found))
+        await store.logs.add(order.execution_id, "pairs:verified", LogLevel.INFO, fidelity.in_words(found))
 
 
 async def refuse_foreign(tools: Toolbox, order: PairOrder | AskOrder, subject: Subject) -> None:
@@ -155,7 +155,7 @@ async def refuse_foreign(tools: Toolbox, order: PairOrder | AskOrder, subject: S
     Raises:
         HoldfastError: NO_PERMIT.
     """
-    rows = (await tools.store.standing(order.execution_id)).rows
+    rows = (await tools.store.standings.of(order.execution_id)).rows
     active = {
         row.service: row.peer_name
         for row in rows

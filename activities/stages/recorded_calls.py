@@ -183,7 +183,7 @@ class RecordedCalls:
 
     async def known(self) -> set[CallKey]:
         """Return the calls that the analysis recorded, and those added since."""
-        stored = await self._tools.store.recorded_calls(self._subject.execution.execution_id)
+        stored = await self._tools.store.traffic.recorded_calls(self._subject.execution.execution_id)
         return {logic.key_of(recorded) for recorded in stored}
 
     def fallback_calls(self, number: int, known: Collection[CallKey]) -> list[FallbackCall]:
@@ -311,5 +311,5 @@ async def recording_is_on(tools: Toolbox, execution_id: int) -> bool:
 
     If they are, its services have sidecars.
     """
-    rows = (await tools.store.standing(execution_id)).rows
+    rows = (await tools.store.standings.of(execution_id)).rows
     return any(row.kind is WindowKind.CALLS for row in rows)

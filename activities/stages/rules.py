@@ -86,7 +86,7 @@ class RulesActivities:
             )
         )
         message = f"{len(rules)} rules for {len(order.services)} services upserted as {subject.execution.record_id}"
-        await self._tools.store.log(order.execution_id, "rules:upserted", LogLevel.INFO, message)
+        await self._tools.store.logs.add(order.execution_id, "rules:upserted", LogLevel.INFO, message)
         return RulesUpserted(
             record_id=subject.execution.record_id,
             rules=len(rules),
@@ -95,8 +95,8 @@ class RulesActivities:
         )
 
     async def _rules(self, subject: Subject, order: RulesOrder) -> list[Rule]:
-        tokens = await self._tools.store.tokens(order.execution_id)
-        kept = await self._tools.store.captured(order.execution_id)
+        tokens = await self._tools.store.cases.tokens(order.execution_id)
+        kept = await self._tools.store.traffic.captured(order.execution_id)
         wire = self._tools.secrets.path_on_the_wire
         captured = sorted(
             (
@@ -142,7 +142,9 @@ class RulesActivities:
             return set(order.services) - await acting(self._tools, subject, order.services)
 
         await self._await_none_missing(subject, missing, "the rules do not act in")
-        await self._tools.store.log(order.execution_id, "rules:acting", LogLevel.INFO, "all rules were seen to act")
+        await self._tools.store.logs.add(
+            order.execution_id, "rules:acting", LogLevel.INFO, "all rules were seen to act"
+        )
 
     async def _await_none_missing(self, subject: Subject, missing: _Missing, failed: str) -> None:
         longest = subject.plan.timeouts.rules_ready

@@ -44,7 +44,7 @@ class StabilityActivities:
         """Store the results for the report, if the store takes them."""
         # The run gets the results anyway. A full disk must not make it wait for stability again.
         try:
-            await in_time(self._tools.store.save_stability(execution_id, moment, found))
+            await in_time(self._tools.store.stability.save(execution_id, moment, found))
         except HoldfastError as error:
             if not error.kind.retryable:
                 raise

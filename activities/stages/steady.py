@@ -44,8 +44,8 @@ class SteadyActivities:
         level = LogLevel.ERROR if why else LogLevel.INFO
         words = f"not met: {why}" if why else "met"
         report = SteadyReport(met=not why, detail=why)
-        await self._tools.store.save_steady(order.execution_id, order.moment, report)
-        await self._tools.store.log(order.execution_id, f"steady:{order.moment}", level, f"steady state {words}")
+        await self._tools.store.progress.save_steady(order.execution_id, order.moment, report)
+        await self._tools.store.logs.add(order.execution_id, f"steady:{order.moment}", level, f"steady state {words}")
         return report
 
 
@@ -67,7 +67,7 @@ async def was_touched(tools: Toolbox, execution_id: int) -> bool:
 
     It may have if it has a window besides its lock.
     """
-    return any(row.kind is not WindowKind.LOCK for row in await tools.store.ledger_of(execution_id))
+    return any(row.kind is not WindowKind.LOCK for row in await tools.store.ledger.of(execution_id))
 
 
 async def _ask(tools: Toolbox, subject: Subject) -> str:

@@ -77,7 +77,9 @@ class TrafficActivities:
             activity.logger.info("waiting for the proxy to forget an equal analysis of another execution")
             await asyncio.sleep(timing.analyze_dedupe.total_seconds())
             task = await self._analyze(subject)
-        await self._tools.store.log(order.execution_id, "analysis:started", LogLevel.INFO, f"analysis {task.task_id}")
+        await self._tools.store.logs.add(
+            order.execution_id, "analysis:started", LogLevel.INFO, f"analysis {task.task_id}"
+        )
         return AnalysisStarted(task_id=task.task_id)
 
     async def _give_up_earlier(self, subject: Subject, age: timedelta) -> None:
@@ -94,7 +96,7 @@ class TrafficActivities:
             )
         await self._stop_earlier(subject)
         message = "the outcome of an earlier call is not known: its recordings are off, starting again"
-        await self._tools.store.log(subject.execution.execution_id, "analysis:again", LogLevel.WARN, message)
+        await self._tools.store.logs.add(subject.execution.execution_id, "analysis:again", LogLevel.WARN, message)
         await asyncio.sleep(dedupe.total_seconds())
         # Stop what that call switched on in the meantime. By now it has finished.
         await self._stop_earlier(subject)
@@ -121,7 +123,7 @@ class TrafficActivities:
             change = PhaseChange(
                 execution_id=execution.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id=task.task_id
             )
-            await self._tools.store.change_phase(change)
+            await self._tools.store.executions.change_phase(change)
             return task
 
         return await uncancelled(begin())
@@ -192,12 +194,12 @@ class TrafficActivities:
             # In a thread: the exchanges may be megabytes, and heartbeats and closing must go on.
             exchanges += await asyncio.to_thread(_redacted, recorded, redactor, self._tools.secrets)
         execution_id = subject.execution.execution_id
-        await self._tools.store.save_exchanges(execution_id, exchanges)
-        await self._tools.store.save_propagation(
+        await self._tools.store.traffic.save_exchanges(execution_id, exchanges)
+        await self._tools.store.traffic.save_propagation(
             execution_id, {service.service: service.baggage_forwarded for service in services}
         )
         message = ", ".join(f"{service.service}: {service.patterns}" for service in services)
-        await self._tools.store.log(
+        await self._tools.store.logs.add(
             subject.execution.execution_id, "analysis:completed", LogLevel.INFO, f"recorded requests: {message}"
         )
         return RecordedServices(services=services)
@@ -235,7 +237,7 @@ class TrafficActivities:
         `UNKNOWN` for recordings of calls, because they belong to no analysis, and while the store cannot be asked.
         """
         try:
-            rows = await in_time(self._tools.store.ledger_of(subject.execution.execution_id))
+            rows = await in_time(self._tools.store.ledger.of(subject.execution.execution_id))
         except HoldfastError as error:
             if not error.kind.retryable:
                 raise
@@ -247,13 +249,13 @@ class TrafficActivities:
     async def _why_none_ours(self, subject: Subject) -> str:
         """Return why no active recording can be the execution's, or nothing."""
         execution_id = subject.execution.execution_id
-        rows = [row for row in await self._tools.store.ledger_of(execution_id) if row.kind in RECORDINGS]
+        rows = [row for row in await self._tools.store.ledger.of(execution_id) if row.kind in RECORDINGS]
         if not rows:
             return "nothing was recorded: no intent of it is in the ledger"
         if any(row.state not in SETTLED for row in rows):
             return ""
         lock_id = lock_of(subject.execution)
-        for lock in (await self._tools.store.standing(execution_id)).locks:
+        for lock in (await self._tools.store.standings.of(execution_id)).locks:
             if lock.window_id == lock_id and lock.execution_id != execution_id:
                 return f"the ledger shows its recordings as off, and execution {lock.execution_id} holds the namespace"
         return ""

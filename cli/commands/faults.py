@@ -64,8 +64,8 @@ async def _faults(*, as_json: bool) -> ExitCode:
 
 
 async def _ledger(store: Store) -> tuple[list[LedgerEntry], Halt | None, Peers]:
-    entries = await store.ledger_unsettled()
-    return entries, await store.halted(), await peers_of(store, entries)
+    entries = await store.ledger.unsettled()
+    return entries, await store.halting.halted(), await peers_of(store, entries)
 
 
 def _look_facts(look: PeerLook, entries: list[LedgerEntry]) -> dict[str, object]:

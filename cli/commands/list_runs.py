@@ -108,8 +108,8 @@ async def _rows(limit: int, only: RunFilter) -> list[ExecutionRow]:
 
     async def question(store: Store) -> list[ExecutionRow]:
         if only.before is not None:
-            await store.execution_row(only.before)
-        return await store.latest_executions(limit + 1, only)
+            await store.executions.row(only.before)
+        return await store.executions.newest(limit + 1, only)
 
     await mention_halt()
     return await ask_store(question)

@@ -69,7 +69,7 @@ def logs(run_id: str, level: str, *, follow: bool, as_json: bool) -> None:
 async def _show(run_id: str, least: LogLevel, *, as_json: bool) -> None:
     async def question(store: Store) -> tuple[ExecutionRow, list[LogEntry]]:
         row = await found_run(store, run_id)
-        return row, await store.log_entries(row.execution_id)
+        return row, await store.logs.of(row.execution_id)
 
     row, lines = await ask_store(question)
     wanted = [line for line in lines if line.level >= least]
@@ -148,9 +148,9 @@ class Following:
         Returns whether the run had ended before they were read.
         """
         # In this order: once the end is stored, no more lines come.
-        row = await self._store.execution_row(self._execution_id)
+        row = await self._store.executions.row(self._execution_id)
         since = self._newest - LATE_LINES if self._newest else None
-        lines = await self._store.log_entries(self._execution_id, since)
+        lines = await self._store.logs.of(self._execution_id, since)
         new = [line for line in lines if line.entry_id not in self._printed]
         # Older lines are not read again, so we need not remember them.
         self._printed = {line.entry_id for line in lines}

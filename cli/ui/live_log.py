@@ -79,7 +79,7 @@ class LogReader:
             async with asyncio.timeout(STORE_PATIENCE):
                 if self._store is None:
                     self._store = await existing_store()
-                self._log.stored(await self._store.newest_log_entries(execution_id, SHOWN_LINES))
+                self._log.stored(await self._store.logs.newest(execution_id, SHOWN_LINES))
 
     async def close(self) -> None:
         """Close the store, if it is open."""

@@ -77,14 +77,14 @@ async def peers_of(store: Store, unsettled: Sequence[LedgerEntry]) -> Peers:
     for execution_id in {entry.execution_id for entry in unsettled}:
         await _add(peers, store, execution_id, expected=True)
     # Runs of the same plan have the same peers, so each plan counts once.
-    for row in {row.task_id: row for row in await store.latest_executions(RECENT)}.values():
+    for row in {row.task_id: row for row in await store.executions.newest(RECENT)}.values():
         await _add(peers, store, row.execution_id, expected=False)
     return peers
 
 
 async def _add(peers: Peers, store: Store, execution_id: int, *, expected: bool) -> None:
     try:
-        stored = await store.plan_for_closing(execution_id)
+        stored = await store.executions.plan_for_closing(execution_id)
     except HoldfastError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise

@@ -184,7 +184,7 @@ class Recoverer:
         return "its window is gone"
 
     async def _now(self, row: LedgerEntry) -> LedgerEntry:
-        rows = await self._tools.store.ledger_of(row.execution_id)
+        rows = await self._tools.store.ledger.of(row.execution_id)
         return next((entry for entry in rows if (entry.window_id, entry.run_id) == (row.window_id, row.run_id)), row)
 
 
@@ -220,13 +220,13 @@ async def chosen_rows(tools: Toolbox, execution_id: int | None) -> list[LedgerEn
         HoldfastError: NOT_FOUND for an unknown execution.
     """
     if execution_id is None:
-        return await tools.store.ledger_unsettled()
+        return await tools.store.ledger.unsettled()
     try:
-        await tools.store.execution_row(execution_id)
+        await tools.store.executions.row(execution_id)
     except HoldfastError as error:
         if error.code is not ErrorCode.STORE_CONFLICT:
             raise  # A damaged record is reported at the end. Its rows in the ledger suffice for closing.
-    return [row for row in await tools.store.ledger_of(execution_id) if row.state not in SETTLED]
+    return [row for row in await tools.store.ledger.of(execution_id) if row.state not in SETTLED]
 
 
 async def under_way_rows(runs: RunDirectory, rows: Sequence[LedgerEntry]) -> list[LedgerEntry]:

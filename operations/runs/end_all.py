@@ -75,7 +75,7 @@ async def _stored(client: Client, damaged: list[DamagedRow]) -> list[Run]:
     Only those that the server knows. A run that the server has forgotten ended long ago.
     """
     found = []
-    for row in await ask_store(lambda store: store.unfinished_executions()):
+    for row in await ask_store(lambda store: store.executions.unfinished()):
         run_id: str | None = row.run_id
         if not _is_uuid(row.run_id):
             trouble = (

@@ -49,7 +49,7 @@ async def known(client: Client, given: str) -> Run:
 
 async def newest_stored(store: Store, given: str) -> ExecutionRow | None:
     """Return the newest run under an ID in the store, as `known` does at the server. None: it has none."""
-    rows = [await store.latest_execution_of(workflow_id) for workflow_id in possible_ids(given)]
+    rows = [await store.executions.latest_of(workflow_id) for workflow_id in possible_ids(given)]
     return max(
         (row for row in rows if row is not None),
         key=lambda row: (row.finished_at is None, row.started_at),
@@ -76,7 +76,7 @@ async def found_run(store: Store, given: str) -> ExecutionRow:
 
 async def _by_number(store: Store, number: int) -> ExecutionRow:
     try:
-        return await store.execution_row(number)
+        return await store.executions.row(number)
     except HoldfastError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise

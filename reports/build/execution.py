@@ -34,7 +34,7 @@ async def stored_execution(store: Store, row: ExecutionRow) -> ExecutionState:
         "status": row.run_status,
         "step": str(row.status),
         "progress": 100 if row.run_status is RunStatus.COMPLETED else 0,
-        "windows": [window_row(entry) for entry in await store.ledger_of(row.execution_id)],
+        "windows": [window_row(entry) for entry in await store.ledger.of(row.execution_id)],
     }
     kind = kind_named(row.kind)
     return (kind.state if kind else ExecutionState)().model_copy(update=facts | more)
@@ -46,11 +46,11 @@ async def stored_report(store: Store, execution_id: int) -> ExecutionReport:
     Raises:
         HoldfastError: NOT_FOUND for an unknown execution, STORE_UNAVAILABLE.
     """
-    row = await store.execution_row(execution_id)
+    row = await store.executions.row(execution_id)
     if row.kind == RESILIENCE_TEST:
         return await gather(store, execution_id)
     state = await stored_execution(store, row)
-    return execution_report(state, await store.log_entries(execution_id))
+    return execution_report(state, await store.logs.of(execution_id))
 
 
 def execution_report(state: ExecutionState, log: Sequence[LogEntry] = ()) -> ExecutionReport:

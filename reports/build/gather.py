@@ -43,8 +43,8 @@ async def gather(store: Store, execution_id: int) -> Report:
     Raises:
         HoldfastError: NOT_FOUND for an unknown run, STORE_UNAVAILABLE.
     """
-    row = await store.execution_row(execution_id)
-    sha256 = (await store.execution(execution_id)).plan_sha256
+    row = await store.executions.row(execution_id)
+    sha256 = (await store.executions.get(execution_id)).plan_sha256
     run = await read_run(store, row, most_cases=MOST_CASES, worst_of_more=True)
     return _report(run, await _distributions(store, run), sha256)
 
@@ -96,7 +96,7 @@ async def _distributions(store: Store, run: StoredRun) -> Distributions:
     for first in range(0, max(wanted, default=-1) + 1, _CHUNK):
         if wanted.isdisjoint(range(first, first + _CHUNK)):
             continue
-        for samples in await store.samples_in(run.row.execution_id, first, first + _CHUNK):
+        for samples in await store.samples.between(run.row.execution_id, first, first + _CHUNK):
             if samples.case_index in wanted:
                 distributions[samples.case_index, samples.arm] = distribution_of(samples)
     return distributions

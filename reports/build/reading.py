@@ -109,32 +109,34 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
     all of them, and keeps the worst.
     """
     run = row.execution_id
-    plan = (await store.plan_for_closing(run)).plan
-    kinds, propagation = await store.case_counts(run), await store.propagation(run)
-    answers = sorted(await store.captured(run), key=lambda answer: (answer.service, answer.position))
+    plan = (await store.executions.plan_for_closing(run)).plan
+    kinds, propagation = await store.cases.counts(run), await store.traffic.propagation(run)
+    answers = sorted(await store.traffic.captured(run), key=lambda answer: (answer.service, answer.position))
     total = sum(kinds.values())
-    real, checked = await store.real_cases(run), await store.pairs(run)
+    real, checked = await store.calls.real_cases(run), await store.pairs.of(run)
     asked = {case.case_index for case in real} | {pair.case_index for pair in checked}
     return StoredRun(
         row=row,
         plan=plan,
-        ledger=await store.ledger_of(run),
-        log=await store.log_entries(run),
+        ledger=await store.ledger.of(run),
+        log=await store.logs.of(run),
         captured={name: list(group) for name, group in groupby(answers, key=lambda answer: answer.service)},
-        exchanges={name: await store.exchanges(run, name) for name in (plan.service_names if propagation else [])},
+        exchanges={
+            name: await store.traffic.exchanges(run, name) for name in (plan.service_names if propagation else [])
+        },
         propagation=propagation,
-        tokens=await store.tokens(run),
+        tokens=await store.cases.tokens(run),
         kinds=kinds,
         results=await _results(store, run, total, most_cases, asked)
         if worst_of_more or total <= most_cases
         else Results(),
         checked=checked,
-        stability=await store.stability(run),
-        phases=await store.phases(run),
-        steady=await store.steady(run),
-        pair_choice=await store.pair_choice(run),
-        calls=await store.calls(run),
-        rounds=await store.call_rounds(run),
+        stability=await store.stability.of(run),
+        phases=await store.progress.phases(run),
+        steady=await store.progress.steady(run),
+        pair_choice=await store.progress.pair_choice(run),
+        calls=await store.calls.all(run),
+        rounds=await store.calls.rounds(run),
         real=real,
     )
 
@@ -142,7 +144,7 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
 async def _results(store: Store, run: int, total: int, most: int, asked: Collection[int]) -> Results:
     read = Results()
     for first in range(0, total, CHUNK):
-        chunk = await store.results_in(run, first, min(first + CHUNK, total))
+        chunk = await store.results.between(run, first, min(first + CHUNK, total))
         read.found |= {result.case_index: (result.outcome, result.verdict) for result in chunk}
         read.metrics = merged(read.metrics, metrics_of([as_shown(result) for result in chunk]), SHOWN_CASES)
         read.by_real_faults += sum(result.found_by is FoundBy.REAL_FAULTS for result in chunk)

@@ -35,7 +35,7 @@ async def compared(
     Raises:
         HoldfastError: NOT_COMPARABLE with every reason; otherwise as the store.
     """
-    plans = await store.plan(before.execution_id), await store.plan(after.execution_id)
+    plans = await store.executions.plan(before.execution_id), await store.executions.plan(after.execution_id)
     _refuse(before, after, *plans)
     margins = margins_of(plans[1], wanted or {})
     cases = await _compare_cases(store, before, after, plans, margins)
@@ -117,9 +117,10 @@ class _Reader:
     async def read(self, first: int, end: int) -> None:
         """Load only the cases with first <= index < end."""
         self._results = {
-            case_result.case_index: case_result for case_result in await self._store.results_in(self._run, first, end)
+            case_result.case_index: case_result
+            for case_result in await self._store.results.between(self._run, first, end)
         }
-        stored = await self._store.samples_in(self._run, first, end)
+        stored = await self._store.samples.between(self._run, first, end)
         self._samples = {samples.case_index: samples for samples in stored if samples.arm is Arm.CASE}
 
     def side(self, index: int, percentile: Percentile) -> CaseSide:
@@ -161,11 +162,11 @@ async def _compare_cases(
     same_limits = not comparability.other_limits(*plans)
     cases = []
     # Both runs have the same services, so an index means the same case in both.
-    total = sum((await store.case_counts(after.execution_id)).values())
+    total = sum((await store.cases.counts(after.execution_id)).values())
     for first in range(0, total, CHUNK):
         for reader in (earlier_reader, later_reader):
             await reader.read(first, first + CHUNK)
-        for case in await store.cases(after.execution_id, first, first + CHUNK):
+        for case in await store.cases.range(after.execution_id, first, first + CHUNK):
             side_before, side_after = (
                 reader.side(case.index, margins.percentile) for reader in (earlier_reader, later_reader)
             )

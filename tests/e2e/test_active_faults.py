@@ -157,16 +157,16 @@ async def found_by(town: Town, summary: ResilienceSummary) -> dict[str, Any]:
     run = summary.execution_id
     captured = {
         (answer.service, answer.position): (answer.status, answer.substituted)
-        for answer in await town.store.captured(run)
+        for answer in await town.store.traffic.captured(run)
     }
-    cases = {result.case_id: (result.outcome, result.verdict) for result in await town.store.results(run)}
+    cases = {result.case_id: (result.outcome, result.verdict) for result in await town.store.results.all(run)}
     return {"verdict": summary.verdict, "captured": captured, "cases": cases}
 
 
 async def told_by(town: Town, handle: WorkflowHandle[Any, Any]) -> tuple[ResilienceState, ResilienceState]:
     """Return the run's state from its query and from the store."""
     state = await town.status(handle)
-    row = await town.store.latest_execution_of(handle.id)
+    row = await town.store.executions.latest_of(handle.id)
     assert state is not None
     assert row is not None
     return state, await stored_state(town.store, row)
@@ -207,8 +207,8 @@ async def test_independent_services_are_broken_at_once_and_fail_as_they_do_alone
     assert not any(beside in CALLS[service] for service in reported for beside in reported[service])
 
     # A request would have met all four failures. None was sent, so the calls that each failure causes stay unknown.
-    assert await town.store.real_cases(several.execution_id) == []
-    (calls,) = await town.store.call_rounds(several.execution_id)
+    assert await town.store.calls.real_cases(several.execution_id) == []
+    (calls,) = await town.store.calls.rounds(several.execution_id)
     assert (calls.complete, sorted(calls.unread)) == (False, sorted(CALLS))
 
     alone = await town.run(town.plan(safety={"max_active_faults": 1}))
@@ -242,7 +242,7 @@ async def test_ending_a_run_midway_closes_every_fault_and_injects_no_more(town: 
     seen = await checker.look(town.lab.addresses.admin)
     assert [*checker.still_on(seen), *checker.by_itself(seen.log)] == []
     assert await town.broken() == dict.fromkeys(FIRST, False)
-    row = await town.store.execution_row(report.execution_id)
+    row = await town.store.executions.row(report.execution_id)
     assert row.recovery is Recovery.VERIFIED
     status = RunStatus.CANCELLED if how == "cancel" else RunStatus.FAILED
     code = {"cancel": None, "abort": ErrorCode.ABORTED, "terminate": ErrorCode.TERMINATED}[how]
@@ -268,11 +268,11 @@ async def test_a_fault_that_cannot_be_closed_stops_further_injections(town: Town
     report = await town.lock_ended(handle)
     assert report is not None
     assert not report.recovery_verified
-    rows = await town.store.ledger_of(report.execution_id)
+    rows = await town.store.ledger.of(report.execution_id)
     assert {window.service: window.state for window in rows if window.kind is WindowKind.FAULT} == {
         name: LedgerState.UNVERIFIED if name == "archive" else LedgerState.CLOSED for name in FIRST
     }
-    row = await town.store.execution_row(report.execution_id)
+    row = await town.store.executions.row(report.execution_id)
     assert (row.error_code, row.recovery) == (ErrorCode.RECOVERY_UNVERIFIED, Recovery.UNVERIFIED)
     assert "archive was not seen to recover" in row.error_message
     assert row.run_status is RunStatus.FAILED

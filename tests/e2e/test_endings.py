@@ -10,7 +10,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
 from clients.peers.proxy import ProxyClient
-from clients.store.store import Store
+from clients.store.repositories.cases import Cases
 from domain.errors import ErrorClass, ErrorCode, HoldfastError
 from domain.executions.execution import Recovery, RunStatus
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
@@ -42,7 +42,7 @@ async def test_a_cancelled_run_ends_cancelled_and_clean(bench: Bench, phase: Pha
     report = await bench.lock_ended(handle)
     assert report is not None
     assert report.recovery_verified
-    record = await bench.store.execution_row(report.execution_id)
+    record = await bench.store.executions.row(report.execution_id)
     assert (record.run_status, record.status) == (RunStatus.CANCELLED, Phase.CANCELLED)
     assert record.recovery is Recovery.VERIFIED
 
@@ -96,20 +96,20 @@ async def test_a_pause_while_the_rules_close_does_no_harm(bench: Bench) -> None:
 
 async def test_nothing_new_begins_after_an_abort(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even when the step in progress ends normally, as if there had been no abort."""
-    real, at_work = Store.save_tokens, asyncio.Event()
+    real, at_work = Cases.save_tokens, asyncio.Event()
 
-    async def slow(store: Store, execution_id: int, tokens: dict[str, str]) -> None:
+    async def slow(cases: Cases, execution_id: int, tokens: dict[str, str]) -> None:
         at_work.set()
         await asyncio.sleep(1)
-        await real(store, execution_id, tokens)
+        await real(cases, execution_id, tokens)
 
-    monkeypatch.setattr(Store, "save_tokens", slow)
+    monkeypatch.setattr(Cases, "save_tokens", slow)
     handle = await bench.start(bench.small_plan())
     await at_work.wait()
     await handle.execute_update(ABORT_UPDATE, "a test")
     found = await failure(bench, handle)
     assert (found.code, found.phase) == (ErrorCode.ABORTED, Phase.ANALYZING_PATTERNS)
-    assert not [row for row in await bench.store.ledger_of(found.execution_id or 0) if row.kind == "fault"]
+    assert not [row for row in await bench.store.ledger.of(found.execution_id or 0) if row.kind == "fault"]
 
 
 @pytest.mark.exhaustive
@@ -120,7 +120,7 @@ async def test_an_overdue_window_costs_only_its_own_service(bench: Bench) -> Non
     plan = bench.small_plan(timeouts={"fault_running": "1s", "replay": "1s"}, safety={"fault_ttl": "32s"})
     summary = await bench.run(plan)
     assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
-    results = await bench.store.results(summary.execution_id)
+    results = await bench.store.results.all(summary.execution_id)
     assert any("closed itself" in result.reason for result in results)
     assert summary.recovery is Recovery.VERIFIED
     assert bench.lab.state().clean
@@ -152,7 +152,7 @@ async def test_a_run_cancelled_while_it_waits_for_the_namespace_is_recorded(benc
     await second.cancel()
     with pytest.raises(WorkflowFailureError):
         await second.result()
-    record = await bench.store.latest_execution_of(second.id)
+    record = await bench.store.executions.latest_of(second.id)
     assert record is not None
     assert (record.run_status, record.status) == (RunStatus.CANCELLED, Phase.CANCELLED)
     await first.cancel()
@@ -169,7 +169,7 @@ async def test_a_terminated_run_is_cleaned_up_by_its_windows(bench: Bench, phase
     assert report is not None
     assert report.recovery_verified
     assert bench.lab.state().clean
-    record = await bench.store.execution_row(report.execution_id)
+    record = await bench.store.executions.row(report.execution_id)
     assert (record.run_status, record.status) == (RunStatus.FAILED, Phase.FAILED)
     assert record.error_code == ErrorCode.TERMINATED
 
@@ -247,7 +247,7 @@ async def test_rules_that_do_not_act_end_with_interceptor_not_ready(bench: Bench
     found = await failure(bench, handle)
     assert (found.code, found.phase) == (ErrorCode.INTERCEPTOR_NOT_READY, Phase.RULES_READY)
     assert found.execution_id is not None
-    assert await bench.store.results(found.execution_id) == []
+    assert await bench.store.results.all(found.execution_id) == []
     assert bench.lab.state().clean
 
 
@@ -267,7 +267,7 @@ async def test_registered_rules_that_do_not_act_are_detected(bench: Bench, monke
     assert found.code is ErrorCode.INTERCEPTOR_NOT_READY
     assert "do not act" in found.message
     assert found.execution_id is not None
-    assert await bench.store.results(found.execution_id) == []
+    assert await bench.store.results.all(found.execution_id) == []
     # The same false claim makes closing unverifiable, and the run reports that.
     assert found.recovery is Recovery.UNVERIFIED
 
@@ -286,7 +286,7 @@ async def test_a_fault_that_never_runs_costs_only_its_own_cases(bench: Bench) ->
     }
     broken = plan["services"][0]["name"]
     summary = await bench.run(plan)
-    results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result for result in await bench.store.results.all(summary.execution_id)}
     assert {name for name, result in results.items() if result.outcome == "skipped"} == {broken, "bestsellers+reviews"}
     assert all(broken in result.reason for result in results.values() if result.outcome == "skipped")
     assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
@@ -298,7 +298,7 @@ async def test_services_without_recorded_traffic_are_skipped(bench: Bench) -> No
     bench.lab.misbehave(unseen("reviews"))
     summary = await bench.run(bench.small_plan())
     assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
-    log = [row.service for row in await bench.store.ledger_of(summary.execution_id) if row.kind == "fault"]
+    log = [row.service for row in await bench.store.ledger.of(summary.execution_id) if row.kind == "fault"]
     assert log == ["shipping"]
 
 
@@ -316,7 +316,7 @@ async def test_a_second_run_on_the_namespace_is_refused(bench: Bench) -> None:
     assert found.recovery is Recovery.NOT_NEEDED
     assert (await first.result()).cases.measured == 4
     assert found.execution_id is not None
-    record = await bench.store.execution_row(found.execution_id)
+    record = await bench.store.executions.row(found.execution_id)
     assert (record.run_status, record.error_code) == (RunStatus.FAILED, ErrorCode.EXECUTION_ALREADY_RUNNING)
 
 

@@ -96,16 +96,16 @@ async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> No
     store = listing.store
     calls = {
         (fallback.case_index, fallback.service, fallback.path): fallback
-        for fallback in await store.calls(summary.execution_id)
+        for fallback in await store.calls.all(summary.execution_id)
     }
     assert calls.keys() == {(2, "catalog", "/api/listprices/1")}
-    results = {result.case_id: result for result in await store.results(summary.execution_id)}
+    results = {result.case_id: result for result in await store.results.all(summary.execution_id)}
     assert results["catalog+prices"].verdict is Verdict.FAILED
     assert results["catalog+prices"].outcome is CaseOutcome.MEASURED
     assert {name for name, result in results.items() if result.verdict is Verdict.FAILED} == {"catalog+prices"}
-    assert {case.case_index for case in await store.real_cases(summary.execution_id)} == {1, 2, 3}
+    assert {case.case_index for case in await store.calls.real_cases(summary.execution_id)} == {1, 2, 3}
     assert listing.lab.state().clean
-    state, row = await listing.status(handle), await store.latest_execution_of(handle.id)
+    state, row = await listing.status(handle), await store.executions.latest_of(handle.id)
     assert state is not None
     assert row is not None
     lines = ["\n".join(shown_lines(view)) for view in (await stored_state(store, row), state)]
@@ -166,7 +166,7 @@ def two_broken(bench: Bench, **changes: Any) -> dict[str, Any]:
 
 
 async def outcomes(bench: Bench, execution_id: int) -> dict[str, tuple[CaseOutcome, Verdict | None]]:
-    return {result.case_id: (result.outcome, result.verdict) for result in await bench.store.results(execution_id)}
+    return {result.case_id: (result.outcome, result.verdict) for result in await bench.store.results.all(execution_id)}
 
 
 async def test_a_service_called_only_on_failure_joins_and_its_cases_are_measured(joined: Bench) -> None:
@@ -194,7 +194,7 @@ async def test_a_pair_is_not_passed_when_its_calls_cannot_be_seen(listing: Bench
     await listing.lock_ended(handle)
     assert listing.lab.state().clean
     if summary is None:
-        (row,) = await listing.store.latest_executions(1)
+        (row,) = await listing.store.executions.newest(1)
         assert row.verdict is None
         return
     pairs = [verdict for case, (_, verdict) in (await outcomes(listing, summary.execution_id)).items() if "+" in case]

@@ -104,7 +104,7 @@ async def test_a_full_disk_does_not_delay_the_removal_of_a_fault(temporal: Clien
                 return not lab.state().faults
 
             await until(removed, "the fault to be gone")
-            rows = [row for row in await bench.store.ledger_unsettled() if row.kind is WindowKind.FAULT]
+            rows = [row for row in await bench.store.ledger.unsettled() if row.kind is WindowKind.FAULT]
             assert [row.state in SETTLED for row in rows] == [False], "the disk was not full"
             assert await asyncio.to_thread(filler.refuses)
             filler.free()
@@ -113,8 +113,8 @@ async def test_a_full_disk_does_not_delay_the_removal_of_a_fault(temporal: Clien
             report = await bench.lock_ended(handle)
             assert report is not None
             assert report.recovery_verified
-            row = await bench.store.execution_row(report.execution_id)
+            row = await bench.store.executions.row(report.execution_id)
             assert (row.status, row.finished_at is not None) == (Phase.CANCELLED, True)
-            assert await bench.store.ledger_unsettled() == []
-            lines = [entry.message for entry in await bench.store.log_entries(report.execution_id)]
+            assert await bench.store.ledger.unsettled() == []
+            lines = [entry.message for entry in await bench.store.logs.of(report.execution_id)]
             assert any("is gone from reviews" in line for line in lines)

@@ -30,7 +30,7 @@ async def test_a_run_finds_exactly_the_planted_weaknesses(temporal: Client, tmp_
         plan = plan_for(topology, lab.addresses) | {"name": bench.name}
         async with running(temporal, bench.settings), bench:
             summary = await bench.run(plan)
-            results = await bench.store.results(summary.execution_id)
+            results = await bench.store.results.all(summary.execution_id)
         assert lab.state().clean
     cases = {case for weakness in planted for case in weakness.cases}
     fatal = {case[0] for case in cases if len(case) == 1}

@@ -28,7 +28,7 @@ async def test_a_plan_cannot_widen_the_workers_guardrails(idle_bench: Bench) -> 
     assert found[:3] == ["system.namespace", "system.proxy", "system.faults"]
     assert found[-2:] == ["request.url", "safety.fault_ttl"]
     assert "HOLDFAST_ALLOWED_HOSTS" in failure.message
-    assert await bench.store.latest_executions(1) == []
+    assert await bench.store.executions.newest(1) == []
     assert bench.lab.state().clean
     log = (bench.folder / "worker.log").read_text()
     assert "namespaces books; hosts elsewhere.test, never localhost:" in log

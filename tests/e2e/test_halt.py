@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from cli.commands.halt import _halt
 from clients.store.read_models import Halt
-from clients.store.store import Store
+from clients.store.repositories.halting import Halting
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure, RunStatus
@@ -56,7 +56,7 @@ async def test_halt_cancels_every_run_and_leaves_nothing_on(bench: Bench) -> Non
         assert other.state().clean
     for handle in (first_run, second_run, waiting):
         assert isinstance(await cause_of_end(handle), CancelledError)
-    assert await bench.store.ledger_unsettled() == []
+    assert await bench.store.ledger.unsettled() == []
 
 
 async def test_no_run_starts_while_holdfast_is_halted(bench: Bench) -> None:
@@ -66,7 +66,7 @@ async def test_no_run_starts_while_holdfast_is_halted(bench: Bench) -> None:
     assert (failure.code, failure.recovery) == (ErrorCode.HALTED, Recovery.NOT_NEEDED)
     assert "a fire" in failure.message
     assert code_for(failure.code) is ExitCode.REFUSED
-    (row,) = await bench.store.latest_executions(5)
+    (row,) = await bench.store.executions.newest(5)
     assert (row.run_status, row.error_code) == (RunStatus.FAILED, ErrorCode.HALTED)
     assert bench.lab.state().clean
     for command in (("list",), ("status", f"again/{bench.name}"), ("faults",)):
@@ -89,28 +89,28 @@ async def test_halt_also_ends_a_run_that_read_the_flag_too_early(bench: Bench, m
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(bench.folder / "temporal.toml"))
     monkeypatch.setenv("HOLDFAST_DATABASE_URL", bench.settings.database_url)
     monkeypatch.setenv("HOLDFAST_TASK_QUEUE", bench.settings.task_queue)
-    really_read, really_halt = Store.halted, Store.halt
+    really_read, really_halt = Halting.halted, Halting.halt
     reads: list[Halt | None] = []
     runs: list[WorkflowHandle[Any, Any]] = []
 
     async def nothing_listed_yet(_: RunDirectory, __: str) -> list[tuple[str, str]]:
         return []
 
-    async def noticed(store: Store) -> Halt | None:
-        reads.append(await really_read(store))
+    async def noticed(halting: Halting) -> Halt | None:
+        reads.append(await really_read(halting))
         return reads[-1]
 
-    async def at_the_last_moment(store: Store, reason: str, by: str) -> Halt:
+    async def at_the_last_moment(halting: Halting, reason: str, by: str) -> Halt:
         runs.append(await bench.start(bench.small_plan(load=LONG_LOAD)))
 
         async def has_read() -> bool:
             return bool(reads)
 
         await until(has_read, "a run that has read the flag")
-        return await really_halt(store, reason, by)
+        return await really_halt(halting, reason, by)
 
-    monkeypatch.setattr(Store, "halted", noticed)
-    monkeypatch.setattr(Store, "halt", at_the_last_moment)
+    monkeypatch.setattr(Halting, "halted", noticed)
+    monkeypatch.setattr(Halting, "halt", at_the_last_moment)
     # The server's own list may lag behind by seconds, so the store alone has to be enough.
     monkeypatch.setattr(RunDirectory, "open_runs", nothing_listed_yet)
     assert await _halt("a fire", wait=True, as_json=False) is ExitCode.PASSED

@@ -93,7 +93,7 @@ async def test_the_report_shows_why_a_run_was_aborted_and_which_cases_are_missin
     execution_id = state.execution_id
 
     async def measured() -> bool:
-        return sum(result.measurement is not None for result in await bench.store.results(execution_id)) > 2
+        return sum(result.measurement is not None for result in await bench.store.results.all(execution_id)) > 2
 
     await until(measured, "some cases are measured")
     await handle.execute_update(ABORT_UPDATE, "the shop's owner called")

@@ -46,7 +46,7 @@ async def test_a_hundred_services_are_tested_within_the_limits_of_temporal(tempo
             run = await bench.start(plan)
             summary = await run.result()
             await bench.lock_ended(run)
-            results = await bench.store.results(summary.execution_id)
+            results = await bench.store.results.all(summary.execution_id)
             weights = [weight async for weight in weighed(temporal, run)]
         assert lab.state().clean
     assert summary.cases.measured == len(results) == 1 + SERVICES + SERVICES * (SERVICES - 1) // 2

@@ -28,7 +28,7 @@ async def test_the_ledger_has_an_intent_before_any_peer_is_asked(bench: Bench, m
 
         async def look_first(client: Any, *arguments: Any, **more: Any) -> Any:
             asked.append((kind, str(arguments[0] if arguments else more.get("record_id", ""))))
-            rows = [row for row in await bench.store.ledger_unsettled() if row.kind is kind]
+            rows = [row for row in await bench.store.ledger.unsettled() if row.kind is kind]
             found.extend((row.kind, row.state, row.peer_name) for row in rows)
             return await real(client, *arguments, **more)
 

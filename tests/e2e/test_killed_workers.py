@@ -38,7 +38,7 @@ async def test_a_worker_killed_during_the_load_test_is_replaced(idle_bench: Benc
     assert (after[tokens[0]], after[tokens[1]]) == (requests + STEADY_REQUESTS, requests)
     assert after[tokens[2]] == before[tokens[2]] + requests
     assert after[tokens[3]] == requests
-    results = await bench.store.results(summary.execution_id)
+    results = await bench.store.results.all(summary.execution_id)
     assert [result.measurement.requests for result in results if result.measurement] == [requests] * 4
     assert summary.recovery is Recovery.VERIFIED
     assert bench.lab.state().clean

@@ -69,7 +69,7 @@ def switched_on(bench: Bench) -> dict[str, int]:
 
 
 async def warnings(bench: Bench, execution_id: int) -> list[str]:
-    return [entry.message for entry in await bench.store.log_entries(execution_id) if entry.level is LogLevel.WARN]
+    return [entry.message for entry in await bench.store.logs.of(execution_id) if entry.level is LogLevel.WARN]
 
 
 async def test_a_run_is_refused_while_a_foreign_fault_is_on(bench: Bench) -> None:
@@ -188,7 +188,7 @@ async def test_a_leftover_that_cannot_be_removed_refuses_the_run(bench: Bench, e
 async def test_clean_removes_the_fault_of_a_dead_run_and_settles_its_row(bench: Bench) -> None:
     """Run, window and lock were terminated, and no sweeper runs. The ledger shows what became of the fault."""
     first = await fault_on(bench)
-    rows = {row.kind: row for row in await bench.store.ledger_unsettled()}
+    rows = {row.kind: row for row in await bench.store.ledger.unsettled()}
     for window in rows.values():
         await bench.temporal.get_workflow_handle(window.window_id, run_id=window.run_id).terminate("a test")
     await first.terminate("a test")
@@ -199,9 +199,9 @@ async def test_clean_removes_the_fault_of_a_dead_run_and_settles_its_row(bench: 
     assert report is not None
     fault = rows[WindowKind.FAULT]
     assert [line for line in report.cleaned if fault.peer_name in line and str(fault.execution_id) in line]
-    (row,) = [entry for entry in await bench.store.ledger_of(fault.execution_id) if entry.kind is WindowKind.FAULT]
+    (row,) = [entry for entry in await bench.store.ledger.of(fault.execution_id) if entry.kind is WindowKind.FAULT]
     assert (row.state, row.detail) == (LedgerState.CLOSED, "clean")
-    entries = await bench.store.log_entries(fault.execution_id)
+    entries = await bench.store.logs.of(fault.execution_id)
     assert [
         entry for entry in entries if entry.message.startswith(f"clean: {fault.window_id} was left open, now closed")
     ]

@@ -131,7 +131,7 @@ async def test_a_load_worker_killed_mid_batch_costs_one_case(bench: Bench, gate:
     assert gate.most == CONCURRENCY
     # The history has the last attempt of each batch: the survivor's, except for batches that the killed worker ended.
     assert sum((await measured_by(bench, run)).values()) == 3
-    results = await bench.store.results(summary.execution_id)
+    results = await bench.store.results.all(summary.execution_id)
     assert [result.measurement.requests for result in results if result.measurement] == [REQUESTS] * CASES
 
 

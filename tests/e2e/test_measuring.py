@@ -56,7 +56,7 @@ async def test_only_the_planted_pair_is_a_regression(bench: Bench) -> None:
     (failed,) = summary.failed_cases
     assert failed.case_id == "reviews+shipping"
     assert failed.reason.startswith("regression: p50 is ")
-    results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result for result in await bench.store.results.all(summary.execution_id)}
     equal = results["bestsellers"].measurement
     assert equal is not None
     assert equal.comparison is not None
@@ -72,7 +72,7 @@ async def test_only_the_planted_pair_is_a_regression(bench: Bench) -> None:
         result.measurement.seed for result in results.values() if result.measurement and result.case_id != "baseline"
     }
     assert seeds == {seed_of(summary.execution_id, 1)}
-    stored = await bench.store.samples_in(summary.execution_id, 0, 99)
+    stored = await bench.store.samples.between(summary.execution_id, 0, 99)
     assert [sample.case_index for sample in stored if sample.arm is Arm.CONTROL] == [1]
     assert all(sample.raw is not None and len(unpacked(sample.raw)) == REQUESTS for sample in stored)
     assert bench.lab.state().clean
@@ -102,7 +102,7 @@ async def test_cases_end_early_once_they_are_decided(bench: Bench) -> None:
 
     assert {case.case_id for case in summary.failed_cases} == {"shipping", "bestsellers+shipping"}
     assert summary.cases.passed == 2
-    results = {result.case_id: result.measurement for result in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result.measurement for result in await bench.store.results.all(summary.execution_id)}
     counted = await sent(bench)
     for case_id, found in results.items():
         assert found is not None
@@ -134,7 +134,7 @@ async def test_a_worker_killed_mid_group_is_replaced(idle_bench: Bench) -> None:
     await bench.lock_ended(handle)
 
     after = await sent(bench)
-    results = await bench.store.results(summary.execution_id)
+    results = await bench.store.results.all(summary.execution_id)
     groups = {result.case_id: (result.case_index + 5) // 6 for result in results}
     assert summary.cases.measured == 16
     for case_id, group in groups.items():

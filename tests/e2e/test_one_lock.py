@@ -69,14 +69,14 @@ async def test_no_second_run_begins_while_a_fault_is_on(bench: Bench) -> None:
 
 async def _assert_a_lock_under_a_foreign_id_is_refused(bench: Bench) -> None:
     """Start a lock by hand under its own id."""
-    (lock,) = [row for row in await bench.store.ledger_unsettled() if row.kind is WindowKind.LOCK]
-    execution = await bench.store.execution(lock.execution_id)
+    (lock,) = [row for row in await bench.store.ledger.unsettled() if row.kind is WindowKind.LOCK]
+    execution = await bench.store.executions.get(lock.execution_id)
     assert lock.window_id == lock_of(execution)
     order = LockInput(
         execution=execution,
         parent_workflow_id=lock.parent_workflow_id,
         parent_run_id=lock.parent_run_id,
-        timeouts=(await bench.store.plan(lock.execution_id)).timeouts,
+        timeouts=(await bench.store.executions.plan(lock.execution_id)).timeouts,
         hold_seconds=60,
         leftovers=Leftovers.CLEAN,
     )
@@ -97,7 +97,7 @@ async def test_unverified_rows_of_a_dead_run_refuse_the_next_run(bench: Bench) -
     `--clean` settles the rows.
     """
     first = await fault_on(bench)
-    rows = await bench.store.ledger_unsettled()
+    rows = await bench.store.ledger.unsettled()
     for row in rows:
         await bench.temporal.get_workflow_handle(row.window_id, run_id=row.run_id).terminate("a test")
     await first.terminate("a test")
@@ -116,5 +116,5 @@ async def test_unverified_rows_of_a_dead_run_refuse_the_next_run(bench: Bench) -
     cleaning = await bench.start(bench.small_plan("reviews"), workflow_id=f"next/{bench.name}", leftovers="clean")
     assert (await cleaning.result()).cases.measured == 2
     await bench.lock_ended(cleaning)
-    states = {row.state for row in await bench.store.ledger_of(rows[0].execution_id)}
+    states = {row.state for row in await bench.store.ledger.of(rows[0].execution_id)}
     assert states <= {LedgerState.CLOSED}

@@ -31,7 +31,7 @@ async def test_large_bodies_are_in_no_history(temporal: Client, tmp_path: Path) 
             summary = await handle.result()
             await bench.lock_ended(handle)
             assert summary.cases.measured == 4
-            (recorded,) = await bench.store.exchanges(summary.execution_id, "reviews")
+            (recorded,) = await bench.store.traffic.exchanges(summary.execution_id, "reviews")
             assert LARGE in recorded.response_body
             workflows = [handle, *[child async for _, child in workflows_of(temporal, handle)]]
             assert len(workflows) == 8  # the run, its lock, two recordings, two faults, rules, a page

@@ -61,7 +61,7 @@ async def test_a_run_does_what_its_preview_promised(bench: Bench, monkeypatch: p
     sent, on = preview.requests, preview.remains_on
     tokens = {fault.service: fault.token for fault in preview.faults}
     expected = Counter({"": sent.steady_before + sent.steady_after + sent.steady_at_end + preview.requests_per_case})
-    results = {stored.case_id: stored for stored in await bench.store.results(summary.execution_id)}
+    results = {stored.case_id: stored for stored in await bench.store.results.all(summary.execution_id)}
     for case_id, result in results.items():
         if result.measurement is not None and case_id != "baseline":
             expected[",".join(tokens[service] for service in case_id.split("+"))] += preview.requests_per_case
@@ -88,7 +88,7 @@ async def test_a_run_does_what_its_preview_promised(bench: Bench, monkeypatch: p
     assert set(ttl_of.values()) == {str(ttl)}
     assert seen["replays"] == dict.fromkeys(preview.replays, 1)
     windows = [
-        row for row in await bench.store.ledger_of(summary.execution_id) if row.kind in {planned.kind for planned in on}
+        row for row in await bench.store.ledger.of(summary.execution_id) if row.kind in {planned.kind for planned in on}
     ]
     assert Counter(row.kind for row in windows) == {
         WindowKind.RECORDING: 1, WindowKind.CALLS: 1, WindowKind.FAULT: len(preview.faults),
@@ -100,7 +100,7 @@ async def test_a_run_does_what_its_preview_promised(bench: Bench, monkeypatch: p
         held = timedelta(seconds=next(planned.window_seconds for planned in on if planned.kind is row.kind))
         # A window counts from its first step, which a worker begins a little after the window itself.
         assert held <= row.close_by - began < held + timedelta(seconds=PATIENCE), row.window_id
-    captured = await bench.store.captured(summary.execution_id)
+    captured = await bench.store.traffic.captured(summary.execution_id)
     acting = {(failure.service, failure.method, failure.path) for failure in captured if not failure.no_effect}
     # The shop's services receive one request each, so the minimum number of rules is exact.
     assert preview.rules.at_least == len(acting) + preview.rules.services

@@ -52,11 +52,13 @@ async def seen(bench: Bench) -> Seen:
     store, run = bench.store, summary.execution_id
     return Seen(
         summary=summary,
-        results={result.case_id: result for result in await store.results(run)},
-        calls=list(await store.calls(run)),
-        rounds=list(await store.call_rounds(run)),
-        captured=list(await store.captured(run)),
-        real={case.case_index: [answer.status for answer in case.answers] for case in await store.real_cases(run)},
+        results={result.case_id: result for result in await store.results.all(run)},
+        calls=list(await store.calls.all(run)),
+        rounds=list(await store.calls.rounds(run)),
+        captured=list(await store.traffic.captured(run)),
+        real={
+            case.case_index: [answer.status for answer in case.answers] for case in await store.calls.real_cases(run)
+        },
         lab=bench.lab.state(),
     )
 

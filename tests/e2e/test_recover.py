@@ -116,7 +116,7 @@ async def test_recover_closes_leftovers_of_a_dead_worker_without_a_worker(idle_b
     assert result.code == 0, result
     assert "no worker runs it" in what_was_done(result)[kind]
     assert bench.lab.state().clean
-    assert await bench.store.ledger_unsettled() == []
+    assert await bench.store.ledger.unsettled() == []
     again = await holdfast(bench, "recover", "--all", "--json")
     assert (again.code, again.facts["rows"]) == (0, [])
     assert (await holdfast(bench, "faults")).code == 0
@@ -146,16 +146,16 @@ async def test_recover_leaves_a_run_in_progress_alone_unless_it_is_named(bench: 
     }
     with pytest.raises(WorkflowFailureError):
         await handle.result()
-    assert (await bench.store.execution_row(execution_id)).run_status is RunStatus.CANCELLED
-    assert not [entry for entry in await bench.store.log_entries(execution_id) if entry.message.startswith("recover")]
+    assert (await bench.store.executions.row(execution_id)).run_status is RunStatus.CANCELLED
+    assert not [entry for entry in await bench.store.logs.of(execution_id) if entry.message.startswith("recover")]
     assert bench.lab.state().clean
 
 
 async def test_recover_closes_leftovers_of_terminated_workflows(bench: Bench) -> None:
     """Run, window and lock vanish at once. The ledger's row is enough, and is settled."""
     handle = await fault_on(bench)
-    (fault,) = [row for row in await bench.store.ledger_unsettled() if row.kind == "fault"]
-    (lock,) = [row for row in await bench.store.ledger_unsettled() if row.kind == "lock"]
+    (fault,) = [row for row in await bench.store.ledger.unsettled() if row.kind == "fault"]
+    (lock,) = [row for row in await bench.store.ledger.unsettled() if row.kind == "lock"]
     for window in (fault, lock):
         await bench.temporal.get_workflow_handle(window.window_id, run_id=window.run_id).terminate("a test")
     await handle.terminate("a test")
@@ -164,9 +164,9 @@ async def test_recover_closes_leftovers_of_terminated_workflows(bench: Bench) ->
     assert result.code == 0, result
     assert "its window is gone" in what_was_done(result)["fault"]
     assert bench.lab.state().clean
-    (row,) = [entry for entry in await bench.store.ledger_of(fault.execution_id) if entry.kind == "fault"]
+    (row,) = [entry for entry in await bench.store.ledger.of(fault.execution_id) if entry.kind == "fault"]
     assert (row.state, row.detail) == (LedgerState.CLOSED, "recover")
-    assert (await bench.store.execution_row(fault.execution_id)).finished_at
+    assert (await bench.store.executions.row(fault.execution_id)).finished_at
 
 
 async def test_recover_never_reports_an_unverified_fault_as_closed(bench: Bench) -> None:
@@ -175,7 +175,7 @@ async def test_recover_never_reports_an_unverified_fault_as_closed(bench: Bench)
     Later it works.
     """
     handle = await fault_on(bench)
-    (fault,) = [row for row in await bench.store.ledger_unsettled() if row.kind == "fault"]
+    (fault,) = [row for row in await bench.store.ledger.unsettled() if row.kind == "fault"]
     lies = Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.LIE)
     bench.lab.misbehave(Misbehaviour(instructions=[lies, *REPLAY_HANGS.instructions]))
     await bench.temporal.get_workflow_handle(fault.window_id, run_id=fault.run_id).terminate("a test")

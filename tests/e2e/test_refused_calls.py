@@ -61,9 +61,9 @@ async def test_a_removed_service_refuses_connections_while_it_is_recorded(tempor
         plan = plan_for(SYSTEM, lab.addresses) | {"name": bench.name, "slo": {"error_rate": "1%"}}
         plan["services"] = [{"name": name, "fault": "remove"} for name in ("catalog", "prices")]
         summary = await bench.run(plan)
-        results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
-        calls = await bench.store.calls(summary.execution_id)
-        real = {case.case_index: case.answers for case in await bench.store.real_cases(summary.execution_id)}
+        results = {result.case_id: result for result in await bench.store.results.all(summary.execution_id)}
+        calls = await bench.store.calls.all(summary.execution_id)
+        real = {case.case_index: case.answers for case in await bench.store.calls.real_cases(summary.execution_id)}
         assert lab.state().clean
     assert {answer.status for answer in real[2]} == {200}
     assert [(call.case_index, call.service, call.path) for call in calls] == [(2, "catalog", "/api/listprices/1")]

@@ -47,9 +47,9 @@ async def test_a_redacted_form_field_is_in_no_recording(idle_bench: Bench) -> No
     handle = await bench.start(plan)
     summary = await handle.result()
     await bench.lock_ended(handle)
-    (recorded,) = await bench.store.exchanges(summary.execution_id, "storefront")
+    (recorded,) = await bench.store.traffic.exchanges(summary.execution_id, "storefront")
     assert recorded.request_body == "a=1&password=%5Bredacted%5D&again=[redacted]"
-    execution = await bench.store.execution(summary.execution_id)
+    execution = await bench.store.executions.get(summary.execution_id)
     stored = await stored_request(bench.store, execution.req_def_id)
     assert stored.body_template == {"a": "1", "password": "[redacted]", "again": "${env:CHECKOUT_TOKEN}"}
 
@@ -81,7 +81,7 @@ async def _assert_absent(bench: Bench, execution_id: int, workflow_id: str) -> N
     assert {"holdfast.db", "worker.log"} <= haystacks.keys()
 
     async def request_seen() -> bool:
-        recorded = await bench.store.exchanges(execution_id, "storefront")
+        recorded = await bench.store.traffic.exchanges(execution_id, "storefront")
         return bool(recorded) and any("redacted" in value for value in recorded[0].request_headers.values())
 
     await until(request_seen, "a recorded request")

@@ -103,10 +103,10 @@ async def test_secrets_echoed_by_a_service_are_stored_nowhere(
         assert summary.cases.measured == 4
         execution = summary.execution_id
         # The inner service's rule acted, so its path was restored as it was on the wire.
-        by_case = {result.case_id: result.measurement for result in await bench.store.results(execution)}
+        by_case = {result.case_id: result.measurement for result in await bench.store.results.all(execution)}
         assert by_case["inner"] is not None
         assert by_case["inner"].successes == 0
-        assert any("PATH_KEY" in exchange.path for exchange in await bench.store.exchanges(execution, "inner"))
+        assert any("PATH_KEY" in exchange.path for exchange in await bench.store.traffic.exchanges(execution, "inner"))
         report = await gather(bench.store, execution)
         forms = [form.render(report) for form in (as_html, as_json, as_junit, as_markdown)]
         haystacks = {f"report {number}": form for number, form in enumerate(forms)}

@@ -83,7 +83,7 @@ async def _seen(bench: Bench, plan: dict[str, Any]) -> Seen:
     await watching.end(PATIENCE)
     showing = await _command(bench, "status")
     await showing.end(PATIENCE)
-    row = await bench.store.latest_execution_of(handle.id)
+    row = await bench.store.executions.latest_of(handle.id)
     assert row is not None
     return Seen(snapshots, showing.text, watching.text, await gather(bench.store, row.execution_id))
 
@@ -179,7 +179,7 @@ async def test_a_run_cancelled_during_a_fault_shows_no_fault_as_running(bench: B
     assert [row.state for row in state.injections] == ["Recovered", "Pending"]
     assert (state.injections_completed, state.injections_running) == (1, 0)
     await bench.lock_ended(handle)
-    row = await bench.store.latest_execution_of(handle.id)
+    row = await bench.store.executions.latest_of(handle.id)
     assert row is not None
     assert _without_times(await stored_state(bench.store, row)) == _without_times(state)
 
@@ -195,7 +195,7 @@ async def test_a_run_cancelled_during_the_analysis_shows_it_as_cancelled(bench: 
     assert state is not None
     assert (state.analysis.state, state.analysis.error) == ("cancelled", "")
     await bench.lock_ended(handle)
-    row = await bench.store.latest_execution_of(handle.id)
+    row = await bench.store.executions.latest_of(handle.id)
     assert row is not None
     assert _without_times(await stored_state(bench.store, row)) == _without_times(state)
 
@@ -221,6 +221,6 @@ async def test_the_store_and_the_run_agree_on_services_without_a_failure(bench: 
     summary = await handle.result()
     await bench.lock_ended(handle)
     state = await bench.status(handle)
-    row = await bench.store.execution_row(summary.execution_id)
+    row = await bench.store.executions.row(summary.execution_id)
     assert state is not None
     assert _without_times(await stored_state(bench.store, row)) == _without_times(state)

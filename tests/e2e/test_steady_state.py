@@ -37,7 +37,7 @@ async def test_an_unhealthy_system_is_left_alone(bench: Bench, steady: dict[str,
     assert report.recovery_verified
     seen = await counters(bench)
     assert (seen["executes"], seen["upserts"]) == ({}, 0)
-    assert not [row for row in await bench.store.ledger_of(report.execution_id) if row.kind != "lock"]
+    assert not [row for row in await bench.store.ledger.of(report.execution_id) if row.kind != "lock"]
 
 
 async def test_a_system_that_stays_unhealthy_is_not_recovered(bench: Bench) -> None:
@@ -53,7 +53,7 @@ async def test_a_system_that_stays_unhealthy_is_not_recovered(bench: Bench) -> N
     assert report is not None
     assert not report.recovery_verified
     assert "nothing is on, but the steady state is not met: connect" in report.detail
-    record = await bench.store.execution_row(summary.execution_id)
+    record = await bench.store.executions.row(summary.execution_id)
     assert record.recovery is Recovery.UNVERIFIED
 
 
@@ -94,7 +94,7 @@ async def test_excluded_cases_are_not_measured_and_not_missed(bench: Bench) -> N
     assert summary.verdict is Verdict.PASSED
     counts = summary.cases
     assert (counts.total, counts.measured, counts.skipped, counts.excluded) == (4, 3, 1, 1)
-    results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result for result in await bench.store.results.all(summary.execution_id)}
     assert results["reviews+shipping"].outcome == "skipped"
     assert results["reviews+shipping"].reason == "excluded by the plan: known to be too slow"
     assert results["reviews+shipping"].measurement is None
@@ -111,7 +111,7 @@ async def test_a_service_without_remaining_cases_is_not_broken(bench: Bench) -> 
     seen = await counters(bench)
     assert (seen["executes"], seen["upserts"]) == ({}, 0)
     assert (summary.verdict, summary.cases.measured, summary.cases.skipped) == (Verdict.INCONCLUSIVE, 1, 3)
-    results = {result.case_id: result.reason for result in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result.reason for result in await bench.store.results.all(summary.execution_id)}
     assert results["reviews"] == "excluded by the plan"
     assert "no traffic of shipping" in results["reviews+shipping"]
     state = await bench.status(handle)

@@ -30,7 +30,7 @@ async def stopped(bench: Bench, handle: WorkflowHandle[Any, Any]) -> RunFailure:
     assert report is not None
     assert report.recovery_verified
     assert bench.lab.state().clean
-    row = await bench.store.execution_row(report.execution_id)
+    row = await bench.store.executions.row(report.execution_id)
     assert (row.error_code, row.status) == (found.code, Phase.FAILED)
     state = await bench.status(handle)
     assert state is not None
@@ -68,7 +68,7 @@ async def test_a_bad_baseline_ends_the_load_test(bench: Bench) -> None:
     assert found.message.startswith("stop.baseline: p50 ")
     assert "> 1ms" in found.message
     assert found.execution_id is not None
-    assert [result.case_id for result in await bench.store.results(found.execution_id)] == ["baseline"]
+    assert [result.case_id for result in await bench.store.results.all(found.execution_id)] == ["baseline"]
 
 
 async def test_failing_requests_end_a_run_in_progress(bench: Bench) -> None:
@@ -137,7 +137,7 @@ async def test_a_deadline_closes_everything_before_the_run_ends(bench: Bench, pa
     assert (found.code, found.phase) == (ErrorCode.DEADLINE_EXCEEDED, Phase.ANALYZING_PATTERNS)
     assert found.message == "stop.deadline: the run was not over after 3s"
     assert found.execution_id is not None
-    assert (await bench.store.execution_row(found.execution_id)).run_status is RunStatus.TIMED_OUT
+    assert (await bench.store.executions.row(found.execution_id)).run_status is RunStatus.TIMED_OUT
 
 
 @pytest.mark.exhaustive

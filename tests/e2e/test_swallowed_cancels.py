@@ -163,7 +163,7 @@ async def test_a_window_cancelled_while_it_signals_does_nothing_more(
         run = await bench.start(bench.small_plan("reviews", timeouts={"analyze": "20s"}))
         await bench.until_state(run, TOLD[telling], f"{kind}: {telling}")
         report = await bench.cancelled(run)
-        (row,) = [entry for entry in await bench.store.ledger_of(report.execution_id) if entry.kind == kind]
+        (row,) = [entry for entry in await bench.store.ledger.of(report.execution_id) if entry.kind == kind]
         history = bench.temporal.get_workflow_handle(row.window_id).fetch_history_events()
         begun = [event.activity_task_scheduled_event_attributes.activity_type.name async for event in history]
         assert "record_intent" in begun
@@ -178,12 +178,12 @@ async def test_cancelling_while_a_pause_is_passed_on_ends_the_load_test(
     async with swallowing(temporal, tmp_path, PausedMeanwhile(child)) as bench:
         run = await bench.start(bench.small_plan("reviews", load={"requests": 50_000, "concurrency": 1}))
         await bench.until_phase(run, Phase.RULES_READY)
-        (row,) = await bench.store.latest_executions(1)
+        (row,) = await bench.store.executions.newest(1)
         begun = bench.temporal.get_workflow_handle(f"rules/{row.execution_id}")
         if child is WorkflowType.LOAD_PAGE:
             begun = bench.temporal.get_workflow_handle(f"load/{row.execution_id}/0")
         await until(lambda: is_known(begun), begun.id)
         await run.execute_update(PAUSE_UPDATE)
         report = await bench.cancelled(run)
-        row = await bench.store.execution_row(report.execution_id)
+        row = await bench.store.executions.row(report.execution_id)
         assert (row.run_status, report.recovery_verified) == (RunStatus.CANCELLED, True)

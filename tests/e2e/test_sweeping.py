@@ -41,7 +41,7 @@ async def test_a_terminated_window_is_swept(bench: Bench) -> None:
     await bench.until_clean()
     lock = await bench.lock_ended(handle)
     assert lock is not None
-    entries = await bench.store.log_entries(lock.execution_id)
+    entries = await bench.store.logs.of(lock.execution_id)
     assert any("sweeper" in entry.message for entry in entries)
 
 
@@ -65,7 +65,7 @@ async def test_the_schedule_sweeps_by_itself(temporal: Client, tmp_path: Path) -
             assert lab.state().faults
             await bench.until_clean()
             await bench.lock_ended(handle)
-            assert await bench.store.ledger_unsettled() == []
+            assert await bench.store.ledger.unsettled() == []
             await temporal.get_schedule_handle(SWEEPER_SCHEDULE_ID).delete()
 
 
@@ -98,7 +98,7 @@ async def window_lost(bench: Bench, handle: WorkflowHandle[Any, Any], endpoint: 
         return bench.lab.calls[endpoint] > 0
 
     await until(asked, f"a call of {endpoint}")
-    (row,) = [entry for entry in await bench.store.ledger_unsettled() if entry.kind is KINDS[endpoint]]
+    (row,) = [entry for entry in await bench.store.ledger.unsettled() if entry.kind is KINDS[endpoint]]
     assert row.state is LedgerState.INTENT
     await bench.temporal.get_workflow_handle(row.window_id, run_id=row.run_id).terminate("a test")
     await terminate(handle)
@@ -131,7 +131,7 @@ async def test_the_sweeper_closes_what_comes_on_after_its_window_was_swept(bench
 
     async def settled() -> bool:
         await sweep(bench)
-        return not [entry for entry in await bench.store.ledger_unsettled() if entry.window_id == row.window_id]
+        return not [entry for entry in await bench.store.ledger.unsettled() if entry.window_id == row.window_id]
 
     await until(settled, "a settled row")
 

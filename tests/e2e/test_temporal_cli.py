@@ -35,7 +35,7 @@ async def test_a_run_started_by_the_cli_completes(bench: Bench) -> None:
     assert result["recovery"] == "verified"
     assert result["cases"]["measured"] == 4
     assert [case["case_id"] for case in result["failed_cases"]] == ["reviews+shipping"]
-    record = await bench.store.execution_row(result["execution_id"])
+    record = await bench.store.executions.row(result["execution_id"])
     assert record.requested_by == "a pipeline"
 
 
@@ -56,7 +56,7 @@ async def test_the_cli_can_query_and_cancel_a_run(bench: Bench) -> None:
     assert report is not None
     assert report.recovery_verified
     assert bench.lab.state().clean
-    assert (await bench.store.execution_row(report.execution_id)).run_status is RunStatus.CANCELLED
+    assert (await bench.store.executions.row(report.execution_id)).run_status is RunStatus.CANCELLED
 
 
 async def test_the_cli_can_terminate_a_run(bench: Bench) -> None:
@@ -71,7 +71,7 @@ async def test_the_cli_can_terminate_a_run(bench: Bench) -> None:
     assert report is not None
     assert report.recovery_verified
     assert bench.lab.state().clean
-    assert (await bench.store.execution_row(report.execution_id)).error_code == ErrorCode.TERMINATED
+    assert (await bench.store.executions.row(report.execution_id)).error_code == ErrorCode.TERMINATED
 
 
 def spoiled(bench: Bench, *path: str, value: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ async def test_wrong_input_fails_at_once_with_every_problem(bench: Bench) -> Non
         for words in ["VALIDATION_ERROR", "E001", *expected]:
             assert words in output, (arguments, words, output)
     assert bench.lab.state().clean
-    assert await bench.store.ledger_unsettled() == []
+    assert await bench.store.ledger.unsettled() == []
 
 
 async def test_a_wrong_update_fails_instead_of_hanging(bench: Bench) -> None:

@@ -24,7 +24,7 @@ async def test_every_verdict_is_as_planted(train_ticket: Bench) -> None:
     plan["request"]["timeout"] = "2m"
     summary = await train_ticket.run(plan)
 
-    results = {result.case_id: result for result in await train_ticket.store.results(summary.execution_id)}
+    results = {result.case_id: result for result in await train_ticket.store.results.all(summary.execution_id)}
     services = [service["name"] for service in plan["services"]]
     pairs = {"+".join(sorted(pair)) for pair in itertools.combinations(services, 2)}
     assert set(results) == {"baseline", *services, *pairs}

@@ -62,7 +62,7 @@ async def test_a_run_ends_at_a_service_that_is_not_stable(
     assert found.phase == phase
     # For a run's last window, and for recordings, the message only refers to the ledger.
     assert "reviews (a test)" in found.message or nth in (1, 4, 6)
-    results = await bench.store.results(found.execution_id or 0)
+    results = await bench.store.results.all(found.execution_id or 0)
     assert sum(result.measurement is not None for result in results) == measured
     await bench.lock_ended(handle)
     assert bench.lab.state().clean

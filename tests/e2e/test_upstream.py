@@ -52,8 +52,8 @@ async def test_a_run_on_real_services_finds_the_pair_that_fails(
     """
     async with ready(temporal, shop, tmp_path) as (bench, plan):
         summary = await bench.run(plan)
-        results = await bench.store.results(summary.execution_id)
-        calls = await bench.store.calls(summary.execution_id)
+        results = await bench.store.results.all(summary.execution_id)
+        calls = await bench.store.calls.all(summary.execution_id)
         assert bench.lab.state().clean
         async with aiohttp.ClientSession() as session, session.get(bench.lab.addresses.entry + "/page") as response:
             page = await response.json()
@@ -75,7 +75,7 @@ async def test_services_that_call_around_the_lab_are_skipped_and_not_passed(
     """They call each other by their own addresses, so nothing of them is recorded and none is reported as healthy."""
     async with ready(temporal, shop, tmp_path, around_the_lab=True) as (bench, plan):
         summary = await bench.run(plan)
-        results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
+        results = {result.case_id: result for result in await bench.store.results.all(summary.execution_id)}
     assert results["baseline"].verdict is Verdict.PASSED
     for case in ("books", "picks", "books+picks"):
         assert (results[case].outcome, results[case].verdict) == ("skipped", None)
@@ -96,8 +96,8 @@ async def test_services_behind_a_forgetful_service_are_invalid_and_not_passed(
     """
     async with ready(temporal, shop, tmp_path, forgetful=forgetful) as (bench, plan):
         summary = await bench.run(plan)
-        results = {row.case_id: row for row in await bench.store.results(summary.execution_id)}
-        rounds = await bench.store.call_rounds(summary.execution_id)
+        results = {row.case_id: row for row in await bench.store.results.all(summary.execution_id)}
+        rounds = await bench.store.calls.rounds(summary.execution_id)
     assert {call_round.complete for call_round in rounds} == {forgetful != "page"}
     assert {case for case, result in results.items() if result.outcome == "invalid"} == lost
     assert all("baggage lost" in results[case].reason for case in lost)

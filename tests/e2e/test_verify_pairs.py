@@ -134,7 +134,7 @@ class Trio(Bench):
         assert report.recovery_verified
         seen = await checker.look(self.lab.addresses.admin)
         assert [*checker.still_on(seen), *checker.by_itself(seen.log)] == []
-        assert {row.state for row in await self.store.ledger_of(report.execution_id)} <= set(SETTLED)
+        assert {row.state for row in await self.store.ledger.of(report.execution_id)} <= set(SETTLED)
 
 
 @pytest.fixture
@@ -190,11 +190,11 @@ async def test_every_pair_is_broken_for_real_and_differences_are_reported(trio: 
     rules = [entry for entry in log if entry.kind is Kind.RULES]
     assert all(rule.off_at and rule.off_at.monotonic < fault.on_at.monotonic for rule in rules for fault in faults[3:])
 
-    state, row = await trio.status(handle), await trio.store.latest_execution_of(handle.id)
+    state, row = await trio.status(handle), await trio.store.executions.latest_of(handle.id)
     assert state is not None
     assert row is not None
     assert (await stored_state(trio.store, row)).pairs == state.pairs == found
-    lines = [entry.message for entry in await trio.store.log_entries(summary.execution_id)]
+    lines = [entry.message for entry in await trio.store.logs.of(summary.execution_id)]
     assert any(line.startswith("left+slow with two real faults: disagreed: verdict") for line in lines)
     assert any("1 of 3 agree with the rules (status 3, body 3, verdict 1)" in line for line in lines)
 
@@ -219,7 +219,7 @@ async def test_the_worker_must_allow_two_faults_at_once(idle_trio: Trio) -> None
     assert code_for(failure.code) is ExitCode.INVALID
     assert [problem.path for problem in failure.problems] == ["verify_pairs"]
     assert "HOLDFAST_MAX_ACTIVE_FAULTS" in failure.problems[0].hint
-    assert await idle_trio.store.latest_executions(1) == []
+    assert await idle_trio.store.executions.newest(1) == []
     assert await idle_trio.log() == []
 
 
@@ -247,7 +247,7 @@ async def test_both_faults_are_closed_however_the_run_ends(trio: Trio, how: str)
         await handle.result()
     await trio.closed_by(handle)
     assert len(await trio.pairs_on()) == 2
-    row = await trio.store.latest_execution_of(handle.id)
+    row = await trio.store.executions.latest_of(handle.id)
     assert row is not None
     assert row.recovery is Recovery.VERIFIED
     assert row.run_status is (RunStatus.CANCELLED if how == "cancel" else RunStatus.FAILED)
@@ -302,7 +302,7 @@ async def test_no_pair_begins_after_a_fault_that_cannot_be_closed(trio: Trio) ->
     report = await trio.lock_ended(handle)
     assert report is not None
     assert not report.recovery_verified
-    rows = await trio.store.ledger_of(report.execution_id)
+    rows = await trio.store.ledger.of(report.execution_id)
     halves = {row.service: row.state for row in rows if row.kind is WindowKind.PAIR_FAULT}
     assert halves == dict.fromkeys(("left", "right"), LedgerState.UNVERIFIED)
     state = await trio.status(handle)

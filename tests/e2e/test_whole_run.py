@@ -22,7 +22,7 @@ async def test_the_planted_pairs_fail_and_nothing_else(bench: Bench) -> None:
     """Real faults find the three weaknesses that only pairs show, every case is measured, and everything is off."""
     summary = await bench.run()
 
-    results = await bench.store.results(summary.execution_id)
+    results = await bench.store.results.all(summary.execution_id)
     assert {result.case_id for result in results if result.verdict is Verdict.FAILED} == PLANTED
     assert {case.case_id for case in summary.failed_cases} == PLANTED
     assert all(result.outcome is CaseOutcome.MEASURED for result in results)
@@ -46,11 +46,11 @@ async def test_a_run_stores_every_row_exactly_once(bench: Bench) -> None:
     assert rows["intercept_replay_result"] == 6
     assert rows["test_result"] == 16
     assert rows["ledger"] == 10  # lock, recording, calls, five faults and one for the fallback call, rules
-    record = await bench.store.execution_row(summary.execution_id)
+    record = await bench.store.executions.row(summary.execution_id)
     assert (record.status, record.run_status) == (Phase.DONE, RunStatus.COMPLETED)
     assert (record.verdict, record.recovery) == (Verdict.FAILED, Recovery.VERIFIED)
     assert record.finished_at is not None
-    ledger = await bench.store.ledger_of(summary.execution_id)
+    ledger = await bench.store.ledger.of(summary.execution_id)
     assert {row.state for row in ledger} == {LedgerState.CLOSED}
 
 

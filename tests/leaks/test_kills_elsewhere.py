@@ -149,5 +149,5 @@ async def test_a_worker_killed_while_it_keeps_a_plain_record_costs_nothing(
         with registered(KIND):
             async with running(temporal, bench.settings):
                 assert (await run.result()).verdict is Verdict.PASSED
-        rows = await bench.store.latest_executions(5)
+        rows = await bench.store.executions.newest(5)
     assert [(row.kind, row.plan, row.run_status) for row in rows] == [("countdown", "plain", RunStatus.COMPLETED)]

@@ -44,7 +44,9 @@ async def failure(duo: Duo, handle: WorkflowHandle[Any, Any]) -> RunFailure:
 
 async def outcomes(duo: Duo, summary: ResilienceSummary) -> dict[str, tuple[CaseOutcome, str]]:
     """Return the outcome of each case, and its reason."""
-    return {result.case_id: (result.outcome, result.reason) for result in await duo.store.results(summary.execution_id)}
+    return {
+        result.case_id: (result.outcome, result.reason) for result in await duo.store.results.all(summary.execution_id)
+    }
 
 
 async def nothing_stays(duo: Duo) -> None:
@@ -63,7 +65,7 @@ async def test_a_fault_that_only_seems_deleted_leaves_recovery_unverified(duo: D
     assert found.message.startswith("left was not seen to recover")
     seen = await checker.look(duo.lab.addresses.admin)
     assert (seen.counters.upserts, len(checker.still_on(seen)) > 0) == (0, True)
-    rows = [row for row in await duo.store.ledger_of(found.execution_id or 0) if row.kind == "fault"]
+    rows = [row for row in await duo.store.ledger.of(found.execution_id or 0) if row.kind == "fault"]
     assert [(row.service, row.state) for row in rows] == [(LEFT, LedgerState.UNVERIFIED)]
 
 
@@ -129,8 +131,8 @@ async def test_services_missed_by_the_analysis_are_found_while_calls_are_recorde
     assert summary.verdict is Verdict.FAILED
     assert {outcome for outcome, _ in (await outcomes(duo, summary)).values()} == {CaseOutcome.MEASURED}
     # Each single failure was tried for real as well, which would not happen otherwise.
-    assert {case.case_index for case in await duo.store.real_cases(summary.execution_id)} >= {1, 2}
-    assert all(call_round.complete for call_round in await duo.store.call_rounds(summary.execution_id))
+    assert {case.case_index for case in await duo.store.calls.real_cases(summary.execution_id)} >= {1, 2}
+    assert all(call_round.complete for call_round in await duo.store.calls.rounds(summary.execution_id))
     await nothing_stays(duo)
 
 

@@ -77,7 +77,7 @@ async def lost(temporal: Client, folder: Path, action: Action, endpoint: Endpoin
             report = await bench.lock_ended(handle)
             seen = await checker.look(lab.addresses.admin)
             windows = await windows_of(temporal, handle)
-            results = {result.case_id: result for result in await bench.store.results(ended.execution_id or 0)}
+            results = {result.case_id: result for result in await bench.store.results.all(ended.execution_id or 0)}
         if endpoint in ONCE and lab.calls[endpoint] < nth:
             return ["the response was never lost"]
     found = [*checker.still_on(seen), *checker.at_once(seen.log, faults=FAULTS), *checker.unheld(seen.log, windows)]

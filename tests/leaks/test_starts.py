@@ -142,7 +142,7 @@ async def test_the_sweeper_records_the_end_of_a_run_terminated_while_waiting(tem
         assert report.ended == [second.id]
         assert await untrue(bench, second, (RunStatus.FAILED, ErrorCode.TERMINATED), alone=False) == []
         # The sweeper leaves the run in progress alone.
-        assert [execution.workflow_id for execution in await bench.store.unfinished_executions()] == [first.id]
+        assert [execution.workflow_id for execution in await bench.store.executions.unfinished()] == [first.id]
         await first.cancel()
         await bench.lock_ended(first)
         assert (await temporal.execute_workflow(WorkflowType.SWEEPER, **order)).ended == []

@@ -47,7 +47,7 @@ async def other_run(bench: Duo, **changes: Any) -> Run:
 
 
 async def settled(bench: Duo) -> bool:
-    return not await bench.store.ledger_unsettled()
+    return not await bench.store.ledger.unsettled()
 
 
 async def was_on(bench: Duo, stage: Stage) -> bool:

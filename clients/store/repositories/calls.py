@@ -8,13 +8,13 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.decoding import Damage, Rows
+from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import refuse_ended
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.call_tables import CallRoundRow, FallbackCallRow, RealCaseRow
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import TestCase
@@ -23,19 +23,15 @@ from domain.calls.model import CallRound, FallbackCall, RealCase
 from domain.errors import ErrorCode, HoldfastError
 
 
-class Calls:
+class Calls(Repository):
     """Repository of discovery results.
 
     Writing raises NOT_FOUND for an unknown run and STORE_CONFLICT for a run that has ended. Reading an unknown run
     returns nothing.
     """
 
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
-
     @uncancellable
-    async def save_calls(self, execution_id: int, calls: Sequence[FallbackCall]) -> None:
+    async def save(self, execution_id: int, calls: Sequence[FallbackCall]) -> None:
         """Store fallback calls.
 
         A retry replaces them by case, service, method and path.
@@ -46,7 +42,7 @@ class Calls:
             await insert_or_replace(work, FallbackCallRow, rows, "execution_id", "call_key")
 
     @uncancellable
-    async def calls(self, execution_id: int) -> Rows[FallbackCall]:
+    async def all(self, execution_id: int) -> Rows[FallbackCall]:
         """Return a run's fallback calls, sorted by case, service, path and method."""
         row = FallbackCallRow
         wanted = (

@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.decoding import Damage, Rows
+from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import StoredCase
 from clients.store.repositories.ended import refuse_ended, unknown_execution
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import BaggageMap, TaskExecution, TestCase
 from clients.store.upsert import insert_missing, insert_or_replace
@@ -28,15 +28,11 @@ Other writers wait for one chunk at most, not for half a million rows.
 """
 
 
-class Cases:
+class Cases(Repository):
     """Repository of cases.
 
     They are never all in memory: they are written in chunks and read by index.
     """
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     async def save(self, execution_id: int, cases: Iterable[StoredCase]) -> None:
         """Store cases, one transaction per chunk.

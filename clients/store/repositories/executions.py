@@ -7,11 +7,11 @@ import time
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from clients.http.request_definitions import definition_of
-from clients.store.decoding import Damage, DamagedRow, Rows, facts_of
+from clients.store.decoding import DamagedRow, Rows, facts_of
 from clients.store.engine import reading, writing
 from clients.store.read_models import ExecutionRow, RunFilter, UnfinishedRun
 from clients.store.repositories.definitions import save_definition
@@ -19,6 +19,7 @@ from clients.store.repositories.ended import under_way, unknown_execution
 from clients.store.repositories.listing import NEWEST_FIRST, narrowed
 from clients.store.repositories.progress import note_phase
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import PlanSnapshot, TaskExecution
 from clients.store.upsert import insert_missing, insert_under_own_id
@@ -26,6 +27,7 @@ from domain.errors import ERRORS, ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Execution, ExecutionRecord, NewRecord, RunStatus, StepChange, Verdict
 from domain.names import record_id
 from domain.plans.canonical import canonical_json, content_id, sha256
+from domain.plans.environments import environment_of
 from domain.plans.lenient import LenientPlan, read_leniently
 from domain.plans.plan import Plan
 from domain.resilience.model import RESILIENCE_TEST, NewExecution, Phase, PhaseChange
@@ -52,23 +54,22 @@ def new_execution_id() -> int:
     return (int(time.time()) << _RANDOM_BITS) + secrets.randbits(_RANDOM_BITS)
 
 
-class Executions:
+class Executions(Repository):
     """Repository of runs and their plans.
 
     Methods raise NOT_FOUND for an unknown run, and the codes of `translated`.
     """
 
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
-
     @uncancellable
-    async def create(self, new: NewExecution, plan: Plan, timing: Timing, environment: str) -> Execution:
+    async def create(self, new: NewExecution, plan: Plan, timing: Timing, environment: str | None = None) -> Execution:
         """Store plan, request and run, in phase GENERATING_CASES.
 
         A retry with the same run id changes nothing. The result is built from the stored rows, so a retry on a newer
         worker, which may serialise the plan differently, returns the same.
+
+        Without an environment, the address of the plan's fault service is used instead.
         """
+        environment = environment or environment_of(plan, {})
         known = select(TaskExecution).where(col(TaskExecution.run_id) == new.run_id)
         async with writing(self._engine) as work:
             row = (await work.execute(known)).scalar_one_or_none()
@@ -164,7 +165,7 @@ class Executions:
             "error_code": ending.error_code.value if ending.error_code else None,
             "error_class": ERRORS[ending.error_code].error_class.value if ending.error_code else None,
             "error_phase": storable(ending.error_phase or "")[:LONGEST_STEP] or None,
-            "error_msg": ending.error_message or None,
+            "error_msg": self._cleaned(ending.error_message) or None,
             "finished_at": utc_now(),
         }
         if ending.verdict:
@@ -211,12 +212,12 @@ class Executions:
             found = (await work.execute(newest)).first()
         return self._damage.one(found, lambda row: _read(*row)) if found else None
 
-    async def newest(self, limit: int, only: RunFilter) -> Rows[ExecutionRow]:
+    async def newest(self, limit: int, only: RunFilter | None = None) -> Rows[ExecutionRow]:
         """List the newest runs that match the filter, newest first.
 
         Returns at most `MOST_LISTED` + 1 runs. The extra one shows that there are more.
         """
-        return await self._list(narrowed(NEWEST_FIRST, only).limit(min(limit, MOST_LISTED + 1)))
+        return await self._list(narrowed(NEWEST_FIRST, only or RunFilter()).limit(min(limit, MOST_LISTED + 1)))
 
     @uncancellable
     async def unfinished(self) -> Rows[UnfinishedRun]:

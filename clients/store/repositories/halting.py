@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
 from clients.store.read_models import Halt
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.operator_tables import OperatorFlag
 from clients.store.upsert import insert_or_replace
@@ -19,12 +20,8 @@ from clients.store.upsert import insert_or_replace
 _HALTED = "halted"
 
 
-class Halting:
+class Halting(Repository):
     """Repository of the halt flag."""
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def halt(self, reason: str, by: str) -> Halt:

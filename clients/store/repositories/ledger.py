@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.decoding import Damage, Rows, facts_of
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import Ledger
 from clients.store.upsert import insert_missing
@@ -53,12 +53,8 @@ _KINDS = {
 _FAR = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-class LedgerRows:
+class LedgerRows(Repository):
     """Repository of windows."""
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def intent(self, entry: LedgerEntry) -> None:

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.decoding import Damage, Rows
+from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import TaskExecutionLog
 from clients.store.upsert import insert_under_own_id
@@ -32,16 +32,13 @@ def new_log_id() -> int:
     return (time.time_ns() // 1_000_000 << _SEQUENCE_BITS) | (next(_sequence) % (1 << _SEQUENCE_BITS))
 
 
-class Logs:
+class Logs(Repository):
     """Repository of log lines."""
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
         """Append a line; per run and key, the first stays."""
+        cleaned = self._cleaned(message)
         line = select(TaskExecutionLog).where(
             col(TaskExecutionLog.execution_id) == execution_id, col(TaskExecutionLog.entry_key) == key
         )
@@ -54,7 +51,7 @@ class Logs:
                 "entry_key": key,
                 "ts": now,
                 "level": int(level),
-                "message": message,
+                "message": cleaned,
                 "created_at": now,
             }
 

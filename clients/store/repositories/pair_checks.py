@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.decoding import Damage, Rows
+from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import CheckedPair
 from clients.store.repositories.ended import refuse_ended
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.pair_tables import PairCheck
 from clients.store.schema.tables import TestCase
@@ -23,15 +23,11 @@ from domain.pairs.fidelity import PairFinding, PairOutcome
 from domain.traffic.exchange import Measurement
 
 
-class PairChecks:
+class PairChecks(Repository):
     """Repository of verified pairs: one row per pair, and the first stays.
 
     Reading an unknown run returns nothing.
     """
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def save(self, execution_id: int, pair: CheckedPair) -> None:

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.progress_tables import PairChoiceRow, PhaseRow, SteadyRow
 from clients.store.upsert import insert_missing, insert_or_replace
@@ -27,15 +27,11 @@ async def note_phase(work: AsyncSession, execution_id: int, phase: Phase) -> Non
     await insert_missing(work, PhaseRow, [row], "execution_id", "phase")
 
 
-class Progress:
+class Progress(Repository):
     """Repository of phases, steady states and choices of pairs.
 
     All methods read as empty for an unknown run.
     """
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def phases(self, execution_id: int) -> list[tuple[Phase, datetime]]:
@@ -50,7 +46,7 @@ class Progress:
 
     async def save_steady(self, execution_id: int, moment: SteadyMoment, report: SteadyReport) -> None:
         """Store the result of a check; a repetition replaces it. For a run that has ended nothing is stored."""
-        facts = {"met": report.met, "detail": report.detail, "created_at": utc_now()}
+        facts = {"met": report.met, "detail": self._cleaned(report.detail), "created_at": utc_now()}
         await self._replace(SteadyRow, {"execution_id": execution_id, "moment": moment.value, **facts}, "moment")
 
     @uncancellable

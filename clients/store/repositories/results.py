@@ -11,16 +11,17 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from clients.store.decoding import Damage, Rows
+from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import CaseResult, StoredSamples
 from clients.store.repositories.ended import refuse_ended
 from clients.store.repositories.measurements import result_of, result_row
 from clients.store.repositories.samples import write_samples
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.tables import TestCase, TestResult
 from clients.store.upsert import insert_or_replace
 from domain.cases.real_verdicts import Settled
@@ -32,15 +33,11 @@ CHUNK = 1000
 """Rows per transaction of a bulk change."""
 
 
-class Results:
+class Results(Repository):
     """Repository of results: one row per case.
 
     Reading an unknown run returns nothing. Writing raises STORE_CONFLICT for a run that has ended.
     """
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     async def save(self, execution_id: int, result: CaseResult) -> None:
         """Store the result of one case without samples, like `save_group`."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from clients.store.decoding import Damage, Rows
+from clients.store.decoding import Rows
 from clients.store.engine import reading
 from clients.store.read_models import Arm, StoredSamples
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import CaseSamples, TestCase
 from clients.store.upsert import insert_or_replace
@@ -39,12 +40,8 @@ async def write_samples(
     await insert_or_replace(work, CaseSamples, rows, "execution_id", "test_case_id", "arm")
 
 
-class Samples:
+class Samples(Repository):
     """Repository of samples. Reading an unknown run returns nothing."""
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def between(self, execution_id: int, first: int, end: int) -> Rows[StoredSamples]:

@@ -6,25 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.stability_tables import StabilityRow
 from clients.store.upsert import insert_or_replace
 from domain.executions.windows import ServiceStability, StabilityMoment
 
 
-class StabilityRows:
+class StabilityRows(Repository):
     """Repository of waits; per run, moment and service the last stays."""
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def save(self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]) -> None:

@@ -6,15 +6,14 @@ A permit must not combine facts from two moments.
 from __future__ import annotations
 
 from sqlalchemy import or_, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.decoding import Damage
 from clients.store.engine import reading
 from clients.store.repositories.ended import unknown_execution
 from clients.store.repositories.halting import halt_of
 from clients.store.repositories.ledger import entries_in
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.tables import Ledger, TaskExecution
 from domain.executions.permit_facts import Standing
 from domain.executions.windows import SETTLED, LedgerState, WindowKind
@@ -26,12 +25,8 @@ It finds the few unsettled rows among years of settled ones.
 """
 
 
-class Standings:
+class Standings(Repository):
     """Read-only repository of standings. It does not need a readable plan."""
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def of(self, execution_id: int) -> Standing:

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.decoding import Damage, Rows
+from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import refuse_ended, unknown_execution
 from clients.store.repositories.uncancellable import uncancellable
+from clients.store.repository import Repository
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
 from clients.store.upsert import insert_missing, insert_or_replace
@@ -23,16 +23,12 @@ from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 _KEY = ("execution_id", "service_name", "position")
 
 
-class Traffic:
+class Traffic(Repository):
     """Repository of exchanges. Callers redact everything before it is stored here.
 
     Writing raises NOT_FOUND for an unknown run and STORE_CONFLICT for a run that has ended. Reading an unknown run
     returns nothing.
     """
-
-    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
-        self._engine = engine
-        self._damage = damage
 
     @uncancellable
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:

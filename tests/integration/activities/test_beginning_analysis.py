@@ -72,7 +72,7 @@ async def test_the_task_id_of_a_cancelled_analysis_call_is_stored(slow: Stage) -
     environment.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert (await slow.tools.store.execution_row(slow.execution.execution_id)).analyze_task_id
+    assert (await slow.tools.store.executions.row(slow.execution.execution_id)).analyze_task_id
     assert await slow.do(slow.traffic.stop, stopping(slow)) == Closing(verified=True)
     await nothing_stays(slow)
 
@@ -95,7 +95,7 @@ async def test_stop_does_not_wait_for_an_analysis_lost_in_a_proxy_restart(
     lost = PhaseChange(
         execution_id=stage.execution.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="task_1"
     )
-    await stage.tools.store.change_phase(lost)
+    await stage.tools.store.executions.change_phase(lost)
     await opened(stage.tools.store, row_of(WindowKind.RECORDING, stage.execution, stage.plan))
     stage.lab.misbehave(Misbehaviour(instructions=[instruction]))
     assert await stage.do(stage.traffic.stop, stopping(stage)) == Closing(verified=True)

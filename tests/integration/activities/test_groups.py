@@ -88,7 +88,7 @@ class Bench:
         async def none_vanished(*_: Any) -> set[str]:
             return set()
 
-        self._patch.setattr(self.store, "plan", changed)
+        self._patch.setattr(self.store.executions, "plan", changed)
         self._patch.setattr(LoadActivities, "_vanished", none_vanished)
         stage = self._stage
         records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
@@ -103,7 +103,7 @@ class Bench:
         return await self._stage.do(JudgingActivities(self._stage.tools).judge, self._stage.ref)
 
     async def token(self, case_id: str) -> str:
-        tokens = await self.store.tokens(self.run)
+        tokens = await self.store.cases.tokens(self.run)
         return ",".join(tokens[service] for service in sorted(case_id.split("+")))
 
 
@@ -124,7 +124,7 @@ async def test_a_plan_that_compares_nothing_sends_exactly_its_requests(bench: Be
     assert len(load.order) == CASES
     assert set(load.sent.values()) == {7}
     assert load.warmed == []
-    results = await bench.store.results(bench.run)
+    results = await bench.store.results.all(bench.run)
     assert all(result.measurement and result.measurement.control is None for result in results)
 
 
@@ -153,7 +153,7 @@ async def test_the_order_of_arms_follows_from_the_stored_seed(bench: Bench) -> N
     rounds = [loads[0].order[5 + first : 5 + first + 7] for first in range(0, 35, 7)]
     assert all(len(set(arms)) == 7 for arms in rounds)
     assert len({tuple(arms) for arms in rounds}) > 1
-    results = await bench.store.results(bench.run)
+    results = await bench.store.results.all(bench.run)
     seeds = [result.measurement.seed for result in results if result.measurement]
     firsts = [0, *[1] * 6, *[7] * 6, *[13] * 3]
     assert seeds == [seed_of(bench.run, first) for first in firsts]
@@ -166,12 +166,12 @@ async def test_a_repeated_batch_continues_after_the_last_stored_group(bench: Ben
     whole.dies_after = 5 + 35 + 12
     with pytest.raises(Exception, match="unexpected ConnectionError"):
         await bench.measure(whole)
-    assert set(await bench.store.finished_cases(bench.run, 0, CASES)) == set(range(7))
+    assert set(await bench.store.results.finished(bench.run, 0, CASES)) == set(range(7))
     rest = Scripted(lambda _, number: steady(FAST_US, number))
     report = await bench.measure(rest)
     assert report.measured == CASES
     assert rest.order[:12] == whole.order[-12:]
-    tokens = {await bench.token(result.case_id) for result in (await bench.store.results(bench.run))[1:7]}
+    tokens = {await bench.token(result.case_id) for result in (await bench.store.results.all(bench.run))[1:7]}
     assert not tokens & set(rest.order)
     again = Scripted(lambda _, number: steady(FAST_US, number))
     await bench.measure(again)
@@ -186,7 +186,7 @@ async def test_samples_of_every_arm_are_stored(bench: Bench) -> None:
         return RequestSample(latency_us=1, status=500) if number == 3 else steady(FAST_US, number)
 
     await bench.measure(Scripted(answer))
-    stored = await bench.store.samples_in(bench.run, 0, CASES)
+    stored = await bench.store.samples.between(bench.run, 0, CASES)
     controls = [series.case_index for series in stored if series.arm is Arm.CONTROL]
     assert controls == [1, 7, 13]
     assert len(stored) == CASES + 3
@@ -232,7 +232,7 @@ async def test_early_decisions_save_requests(bench: Bench) -> None:
     await bench.measure(load)
     assert load.sent[broken] < 50
     assert load.sent[slow] < most / 4
-    results = {result.case_id: result.measurement for result in await bench.store.results(bench.run)}
+    results = {result.case_id: result.measurement for result in await bench.store.results.all(bench.run)}
     assert all(measured and measured.planned == most for measured in results.values())
     pair = results["reviews+shipping"]
     assert pair is not None
@@ -243,7 +243,7 @@ async def test_early_decisions_save_requests(bench: Bench) -> None:
     assert found.cases.passed == CASES - 2
     sent = sum(measured.requests for measured in results.values() if measured)
     assert found.requests_saved == CASES * most - sent > CASES * most / 4
-    log = [entry.message for entry in await bench.store.log_entries(bench.run)]
+    log = [entry.message for entry in await bench.store.logs.of(bench.run)]
     assert any(f"{found.requests_saved} requests saved" in message for message in log)
 
 
@@ -259,7 +259,7 @@ async def test_a_late_load_generator_invalidates_the_case(bench: Bench) -> None:
     load = Scripted(answer)
     report = await bench.measure(load)
     assert (report.measured, report.invalid) == (CASES - 1, 1)
-    results = {result.case_id: result for result in await bench.store.results(bench.run)}
+    results = {result.case_id: result for result in await bench.store.results.all(bench.run)}
     assert results["reviews"].outcome is CaseOutcome.INVALID
     assert "2 of 120 requests began more than 5 ms after they were due" in results["reviews"].reason
     assert all(isinstance(pace, Open) and pace.rate == 50 for pace in load.paces)
@@ -272,7 +272,7 @@ async def test_every_group_is_warmed_up_and_a_group_that_stays_cold_is_logged(be
     load = Scripted(lambda _, number: steady(FAST_US, number))
     await bench.measure(load)
     assert load.warmed == [""] * 4
-    warnings = [entry.message for entry in await bench.store.log_entries(bench.run) if entry.level is LogLevel.WARN]
+    warnings = [entry.message for entry in await bench.store.logs.of(bench.run) if entry.level is LogLevel.WARN]
     assert sum("not warm after 100 requests" in warning for warning in warnings) == 4
 
 
@@ -306,13 +306,13 @@ async def test_a_regression_must_hold_against_all_comparisons_of_the_run(
     """
     await bench.prepare(*COMPARING)
     await bench.measure(Scripted(lambda _, number: steady(FAST_US, number)))
-    results = await bench.store.results(bench.run)
+    results = await bench.store.results.all(bench.run)
     first = results[1].measurement
     assert first is not None
     assert first.comparison is not None
     facts = {"finding": Finding.REGRESSION, "p_value": p_value, "sequential": sequential, "ratio": 1.2}
     found = first.model_copy(update={"comparison": first.comparison.model_copy(update=facts)})
-    await bench.store.save_group(bench.run, [results[1].model_copy(update={"measurement": found})], [])
+    await bench.store.results.save_group(bench.run, [results[1].model_copy(update={"measurement": found})], [])
     judgement = await bench.judge()
     assert judgement.verdict is verdict
     (case,) = judgement.failed_cases + judgement.inconclusive_cases

@@ -61,8 +61,8 @@ async def test_the_store_and_the_log_name_the_analysis_task(stage: Stage) -> Non
     """When a run can no longer be queried, this id leads to its task at the proxy."""
     execution_id = stage.execution.execution_id
     started = await stage.do(stage.traffic.start, stage.ref)
-    assert (await stage.tools.store.execution_row(execution_id)).analyze_task_id == started.task_id
-    assert started.task_id in " ".join(entry.message for entry in await stage.tools.store.log_entries(execution_id))
+    assert (await stage.tools.store.executions.row(execution_id)).analyze_task_id == started.task_id
+    assert started.task_id in " ".join(entry.message for entry in await stage.tools.store.logs.of(execution_id))
 
 
 async def test_recordings_of_a_stalled_analysis_are_stopped(stage: Stage) -> None:

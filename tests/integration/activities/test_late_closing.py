@@ -112,8 +112,8 @@ async def stage(temporal: Client, tmp_path: Path) -> AsyncIterator[Stage]:
         plan = Plan.model_validate(Duo(temporal, lab, tmp_path).plan())
         store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
         new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
-        execution = await store.create_execution(new, plan, Timing.of(TimingPreset.FAST))
-        await store.save_tokens(execution.execution_id, {LEFT: "chaos.left=1", RIGHT: "chaos.right=1"})
+        execution = await store.executions.create(new, plan, Timing.of(TimingPreset.FAST))
+        await store.cases.save_tokens(execution.execution_id, {LEFT: "chaos.left=1", RIGHT: "chaos.right=1"})
         tools = Toolbox(store=store, secrets=Secrets({}), load=load, canary=canary)
         yield Stage(lab, tools, plan, execution)
         await tools.close()
@@ -163,7 +163,7 @@ async def test_the_sweeper_also_waits_for_recordings_that_are_still_coming_on(st
         kind=WindowKind.RECORDING,
         close_by=datetime.now(UTC),
     )
-    await stage.tools.store.ledger_intent(row)
+    await stage.tools.store.ledger.intent(row)
     end = Deadline.after(timedelta(seconds=30))
 
     async def swept(_: None) -> Closing:
@@ -183,7 +183,7 @@ async def test_the_sweeper_closes_the_other_rows_beside_a_damaged_row(stage: Sta
     store, tools = stage.tools.store, stage.tools
     left = [row_of(WindowKind.FAULT, stage.execution, stage.plan, service) for service in (LEFT, RIGHT)]
     for row in left:
-        await store.ledger_intent(row)
+        await store.ledger.intent(row)
         fault = stage.plan.service(row.service).fault
         intent = FaultIntent(fault=fault, service=row.service, namespace="duo")
         await tools.faults(stage.plan).inject(row.peer_name, timedelta(minutes=10), intent)

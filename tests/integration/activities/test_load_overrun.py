@@ -38,7 +38,7 @@ async def test_no_group_is_measured_after_the_workers_maximum_load_duration(stag
         close_by=now + timedelta(hours=1),
         created_at=now - timedelta(minutes=31),
     )
-    await stage.tools.store.ledger_intent(row)
+    await stage.tools.store.ledger.intent(row)
     stage.tools.rails = Guardrails(max_load_duration=timedelta(minutes=30))
     activities = LoadActivities(stage.tools)
     subject = Subject(stage.execution, stage.plan)

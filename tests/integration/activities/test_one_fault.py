@@ -130,7 +130,7 @@ async def test_an_error_after_a_replay_does_not_repeat_the_replay(
     """Only the look at the fault is repeated while there is time, never the whole activity."""
     proxy, order = Replaying(), order_of(stage)
     monkeypatch.setattr(stage.tools, "proxy", lambda _: proxy)
-    await stage.tools.store.save_exchanges(order.execution_id, [exchange(SERVICE, path="/api/reviews")])
+    await stage.tools.store.traffic.save_exchanges(order.execution_id, [exchange(SERVICE, path="/api/reviews")])
     await stage.do(stage.faults.inject, order)
     await stage.do(stage.faults.await_running, order)
     refused = Instruction(endpoint=Endpoint.FAULT_STATUS, action=Action.REFUSE_500, nth=1 if passes else None)
@@ -160,11 +160,11 @@ async def test_a_replay_without_a_usable_answer_is_not_a_failure_of_the_service(
     """It ends with an error code, and nothing is stored: a rule made from it would be invented."""
     trouble(stage, told(Endpoint.REPLAY, answer), told(Endpoint.FAULT_STATUS, RUNNING))
     execution_id = stage.execution.execution_id
-    await stage.tools.store.save_exchanges(execution_id, [exchange(SERVICE, path="/api/reviews")])
+    await stage.tools.store.traffic.save_exchanges(execution_id, [exchange(SERVICE, path="/api/reviews")])
     found = await refusal(stage, stage.faults.replay)
     assert (found.type, found.non_retryable) == (ErrorCode.REPLAY_FAILED, True)
     assert found.message
-    assert await stage.tools.store.captured(execution_id) == []
+    assert await stage.tools.store.traffic.captured(execution_id) == []
 
 
 def failing(path: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ async def test_a_path_that_no_rule_can_match_is_rejected_for_its_service_alone(s
     If it were rejected only at the upsert, all services would lose their rules.
     """
     trouble(stage, told(Endpoint.REPLAY, failing("/api/a=b")), told(Endpoint.FAULT_STATUS, RUNNING))
-    await stage.tools.store.save_exchanges(stage.execution.execution_id, [exchange(SERVICE, path="/api/a=b")])
+    await stage.tools.store.traffic.save_exchanges(stage.execution.execution_id, [exchange(SERVICE, path="/api/a=b")])
     found = await refusal(stage, stage.faults.replay)
     assert (found.type, found.non_retryable) == (ErrorCode.RULES_REJECTED, True)
     assert "reviews GET /api/a=b" in found.message
@@ -190,12 +190,12 @@ async def test_a_substituted_status_is_marked_in_the_row_and_in_the_log(stage: S
     unseen["data"][0]["errorMessage"] = "Connection refused"
     trouble(stage, told(Endpoint.REPLAY, unseen), told(Endpoint.FAULT_STATUS, RUNNING))
     execution_id = stage.execution.execution_id
-    await stage.tools.store.save_exchanges(execution_id, [exchange(SERVICE, path="/api/reviews")])
+    await stage.tools.store.traffic.save_exchanges(execution_id, [exchange(SERVICE, path="/api/reviews")])
     captured = await stage.do(stage.faults.replay, order_of(stage))
     wanted = stage.plan.service(SERVICE).substitute_status
     assert (captured.status, captured.substituted) == (wanted, True)
-    assert [(answer.status, answer.substituted) for answer in await stage.tools.store.captured(execution_id)] == [
-        (wanted, True)
-    ]
-    log = [entry.message for entry in await stage.tools.store.log_entries(execution_id)]
+    assert [
+        (answer.status, answer.substituted) for answer in await stage.tools.store.traffic.captured(execution_id)
+    ] == [(wanted, True)]
+    log = [entry.message for entry in await stage.tools.store.logs.of(execution_id)]
     assert any(f"status {wanted}, the plan's substitute" in line for line in log)

@@ -53,7 +53,7 @@ async def test_analysis_steady_state_and_every_case_send_the_same_request(stage:
     async def changed(_: int) -> Plan:
         return plan
 
-    monkeypatch.setattr(stage.tools.store, "plan", changed)
+    monkeypatch.setattr(stage.tools.store.executions, "plan", changed)
     execution_id = stage.execution.execution_id
     cases = case_count(len(plan.services))
     async with Noting() as noting:

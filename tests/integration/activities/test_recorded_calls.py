@@ -45,14 +45,14 @@ async def recorded(stage: Stage) -> Stage:
     await stage.do(work.start, stage.ref)
     await stage.do(work.send_healthy, stage.ref)
     forwarded = dict.fromkeys(stage.plan.service_names, True)
-    await stage.tools.store.save_propagation(stage.execution.execution_id, forwarded)
+    await stage.tools.store.traffic.save_propagation(stage.execution.execution_id, forwarded)
     return stage
 
 
 async def read(stage: Stage, number: int = 1) -> tuple[CallsFound, CallRound]:
     run = stage.execution.execution_id
     found: CallsFound = await stage.do(CallActivities(stage.tools).read, CallsOrder(execution_id=run, round=number))
-    rounds = await stage.tools.store.call_rounds(run)
+    rounds = await stage.tools.store.calls.rounds(run)
     return found, next(call_round for call_round in rounds if call_round.round == number)
 
 
@@ -89,7 +89,7 @@ async def test_a_marker_of_a_case_that_does_not_exist_is_ignored(recorded: Stage
         await client.get(f"{recorded.lab.addresses.services[ANSWERING]}/api/forged", headers={"baggage": forged})
     _, kept = await read(recorded)
     assert kept.detail == ""
-    seen = await recorded.tools.store.calls(recorded.execution.execution_id)
+    seen = await recorded.tools.store.calls.all(recorded.execution.execution_id)
     assert {call.case_index for call in seen} == {0}
     assert not [call for call in seen if call.path == "/api/forged"]
 
@@ -203,7 +203,9 @@ async def test_a_path_that_would_change_the_address_is_never_requested(recorded:
     mark = {"baggage": calls_marker(recorded.execution.record_id, 1, 1)}
     recorded.lab.misbehave(entries([entry(path=target, requestHeaders=mark)], contains="offset=0"))
     await read(recorded)
-    seen = [call for call in await recorded.tools.store.calls(recorded.execution.execution_id) if call.case_index == 1]
+    seen = [
+        call for call in await recorded.tools.store.calls.all(recorded.execution.execution_id) if call.case_index == 1
+    ]
     assert seen
     assert all("its path cannot be used to ask a service" in call.reason for call in seen)
 
@@ -222,7 +224,7 @@ async def test_only_the_successful_attempt_of_a_healthy_request_counts(recorded:
     ]
     recorded.lab.misbehave(entries(seen, contains="offset=0"))
     await read(recorded)
-    kept = await recorded.tools.store.calls(recorded.execution.execution_id)
+    kept = await recorded.tools.store.calls.all(recorded.execution.execution_id)
     assert {(call.case_index, call.path, call.healthy_times) for call in kept} == {
         (0, "/api/items", 0),
         (2, "/api/list", 0),
@@ -235,7 +237,7 @@ async def test_the_answer_of_a_broken_service_is_not_stored_as_its_healthy_answe
     broken = marked(recorded, index, 1_001, "/api/v2", status=500, responseBody="boom")
     recorded.lab.misbehave(entries([broken], contains="offset=0"))
     await read(recorded)
-    stored = await recorded.tools.store.exchanges(recorded.execution.execution_id, ANSWERING)
+    stored = await recorded.tools.store.traffic.exchanges(recorded.execution.execution_id, ANSWERING)
     assert [
         (exchange.response_status, exchange.response_body) for exchange in stored if exchange.path == "/api/v2"
     ] == [(0, "")]
@@ -247,7 +249,9 @@ async def test_a_call_with_an_overlong_path_is_not_kept(recorded: Stage) -> None
     _, kept = await read(recorded)
     assert not kept.complete
     assert "one of them is garbage" in kept.detail
-    assert not [call for call in await recorded.tools.store.calls(recorded.execution.execution_id) if call.case_index]
+    assert not [
+        call for call in await recorded.tools.store.calls.all(recorded.execution.execution_id) if call.case_index
+    ]
 
 
 @pytest.mark.parametrize("lost", [True, False])
@@ -279,7 +283,7 @@ async def test_answers_count_only_if_no_recording_ended_meanwhile(
             await recorded.do(CallActivities(recorded.tools).ask_broken, order)
     finally:
         await recorded.do(recorded.faults.recover, faulty)
-    assert (await recorded.tools.store.real_cases(run) == []) is lost
+    assert (await recorded.tools.store.calls.real_cases(run) == []) is lost
 
 
 async def test_a_refused_recording_of_an_unreached_service_does_no_harm(stage: Stage) -> None:
@@ -334,7 +338,7 @@ async def test_a_capture_holds_the_services_failure_not_a_rejection_of_our_reque
         await recorded.do(CaptureActivities(recorded.tools).capture, order)
     finally:
         await recorded.do(recorded.faults.recover, order)
-    captured = [answer for answer in await recorded.tools.store.captured(run) if answer.service == ANSWERING]
+    captured = [answer for answer in await recorded.tools.store.traffic.captured(run) if answer.service == ANSWERING]
     assert captured
     assert {(answer.status, answer.substituted) for answer in captured} == {(500, False)}
 
@@ -350,7 +354,7 @@ async def test_a_capture_whose_recording_is_gone_stores_nothing(recorded: Stage)
     with pytest.raises(ApplicationError) as raised:
         await recorded.do(CaptureActivities(recorded.tools).capture, order)
     assert raised.value.type == ErrorCode.REPLAY_FAILED
-    assert not [answer for answer in await recorded.tools.store.captured(run) if answer.service == ANSWERING]
+    assert not [answer for answer in await recorded.tools.store.traffic.captured(run) if answer.service == ANSWERING]
     assert (await recorded.do(recorded.faults.recover, order)).verified
 
 
@@ -374,7 +378,7 @@ async def test_secrets_of_a_recorded_call_are_not_stored(recorded: Stage, tmp_pa
     )
     recorded.lab.misbehave(entries([hostile], contains="offset=0"))
     await read(recorded)
-    seen = await recorded.tools.store.calls(recorded.execution.execution_id)
+    seen = await recorded.tools.store.calls.all(recorded.execution.execution_id)
     assert [call.method for call in seen if call.case_index == 1] == ["POST"] * len(recorded.plan.services)
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("holdfast.db*"))
     assert b"/api/x/" in stored

@@ -60,22 +60,22 @@ class Judged:
             case_id = case_at(self.services, index).case_id
             facts = failing.get(case_id.replace("+", "_"), FINE)
             results.append(CaseResult(case_index=index, outcome=CaseOutcome.MEASURED, measurement=measurement(**facts)))
-        await self.store.save_group(self.run, results, [])
+        await self.store.results.save_group(self.run, results, [])
 
     async def read(self, complete: bool = True) -> None:
-        await self.store.save_call_round(self.run, CallRound(round=1, complete=complete, detail="it was gone"))
+        await self.store.calls.save_round(self.run, CallRound(round=1, complete=complete, detail="it was gone"))
 
     async def called(self, service: str, path: str, *broken: str, ruled: bool = False) -> None:
         index = self.index(*broken) if broken else 0
         call = FallbackCall(service=service, method="GET", path=path, case_index=index, times=1, new=True, round=1)
-        await self.store.save_calls(self.run, [call])
+        await self.store.calls.save(self.run, [call])
         if ruled:
-            await self.store.save_captured(self.run, "remove", [answer(service, path=path, substituted=False)])
+            await self.store.traffic.save_captured(self.run, "remove", [answer(service, path=path, substituted=False)])
 
     async def really(self, *broken: str, status: int = 200, body: str = BODY, **facts: Any) -> None:
         answers = [RealAnswer(status=status, body=body)]
         found = measurement(**(FINE | facts))
-        await self.store.save_real_case(
+        await self.store.calls.save_real_case(
             self.run, RealCase(case_index=self.index(*broken), answers=answers, measurement=found)
         )
 
@@ -83,14 +83,14 @@ class Judged:
         outcome = PairOutcome.UNCHECKED if found is None else PairOutcome.DISAGREED if differs else PairOutcome.AGREED
         finding = PairFinding(case_id="+".join(broken), outcome=outcome, differs=list(differs))
         pair = CheckedPair(case_index=self.index(*broken), finding=finding, measurement=found)
-        await self.store.save_pair(self.run, pair)
+        await self.store.pairs.save(self.run, pair)
 
     async def judge(self) -> JudgedCases:
         return await self.stage.do(JudgingActivities(self.stage.tools).judge, self.stage.ref)
 
     async def result(self, *names: str) -> CaseResult:
         index = self.index(*names)
-        (found,) = await self.store.results_in(self.run, index, index + 1)
+        (found,) = await self.store.results.between(self.run, index, index + 1)
         return found
 
     def allow(self, faults: int) -> None:
@@ -140,7 +140,7 @@ async def test_a_pair_that_only_real_faults_break_fails(judged: Judged) -> None:
     assert (case.verdict, case.found_by, case.reason) == (FAILED, FoundBy.REAL_FAULTS, failed.reason)
     assert case.reason.startswith("error rate 100% > 1%; p95 not measurable: no request succeeded")
     assert "found with real faults: status 200 with rules, 500 with faults" in case.reason
-    (line,) = [entry.message for entry in await judged.store.log_entries(judged.run) if "verdict" in entry.message]
+    (line,) = [entry.message for entry in await judged.store.logs.of(judged.run) if "verdict" in entry.message]
     assert line.endswith("; 1 by real faults")
 
 
@@ -272,7 +272,7 @@ async def test_cases_with_real_answers_are_not_in_doubt(judged: Judged) -> None:
     await judged.measured()
     await judged.really("bestsellers", "reviews")
     await judged.checked("inventory", "reviews", differs=[], found=measurement(**FINE))
-    pairs = await judged.store.pairs(judged.run)
+    pairs = await judged.store.pairs.of(judged.run)
     evidence = await evidence_of(judged.store, judged.run, judged.stage.plan, {}, pairs)
     assert evidence is not None
     in_doubt = evidence.doubts.among(judged.cases)
@@ -288,7 +288,7 @@ async def test_a_run_without_discovery_is_judged_by_its_rules_alone(judged: Judg
     await judged.checked("bestsellers", "reviews", differs=["status 200"], found=measurement(**BAD))
     found = await judged.judge()
     assert (found.verdict, found.cases.passed) == (PASSED, 16)
-    assert {result.found_by for result in await judged.store.results(judged.run)} == {None}
+    assert {result.found_by for result in await judged.store.results.all(judged.run)} == {None}
 
 
 async def test_pairs_in_doubt_are_chosen_where_two_faults_are_allowed(judged: Judged) -> None:
@@ -314,7 +314,7 @@ async def test_pairs_of_services_that_a_rule_misrepresents_are_chosen(judged: Ju
     await judged.read()
     judged.allow(2)
     assert await judged.choose() == []
-    await judged.store.save_captured(judged.run, "remove", [answer("reviews", substituted=True)])
+    await judged.store.traffic.save_captured(judged.run, "remove", [answer("reviews", substituted=True)])
     assert await judged.choose() == ["bestsellers+reviews"]
     await judged.really("shipping", status=500, body="no", **BAD)
     await judged.really("inventory", "shipping", status=500, body="no", **BAD)
@@ -327,7 +327,7 @@ async def test_pairs_of_services_that_a_rule_misrepresents_are_chosen(judged: Ju
 
 async def test_a_run_without_discovery_verifies_only_the_requested_pairs(judged: Judged) -> None:
     await judged.measured()
-    await judged.store.save_captured(judged.run, "remove", [answer("reviews", substituted=True)])
+    await judged.store.traffic.save_captured(judged.run, "remove", [answer("reviews", substituted=True)])
     judged.allow(2)
     assert await judged.choose() == []
     assert len(await judged.choose(50)) == 5
@@ -342,6 +342,6 @@ async def test_judging_returns_the_stored_load_panel_when_a_case_became_invalid(
     found = (await judged.judge()).load
     assert found is not None
     assert found.mean_error_rate == 0
-    row = await judged.store.execution_row(judged.run)
+    row = await judged.store.executions.row(judged.run)
     stored = await read_run(judged.store, row, most_cases=100, worst_of_more=False)
     assert found == stored.results.metrics

@@ -88,7 +88,7 @@ async def test_a_fault_is_removed_without_the_store(stage: Stage, silent: bool) 
         assert await stage.do(stage.faults.recover, order) == Closing(verified=True)
         assert stage.lab.state().faults == {}
     await stage.tools.notes.write()
-    lines = [entry.message for entry in await stage.tools.store.log_entries(stage.execution.execution_id)]
+    lines = [entry.message for entry in await stage.tools.store.logs.of(stage.execution.execution_id)]
     assert lines == [f"{name} is gone from {service.name}"]
 
 
@@ -130,7 +130,7 @@ async def test_a_database_locked_by_another_process_does_not_delay_closing(stage
         connection.execute("ROLLBACK")
         connection.close()
     await stage.tools.notes.write()
-    assert await stage.tools.store.log_entries(stage.execution.execution_id)
+    assert await stage.tools.store.logs.of(stage.execution.execution_id)
 
 
 async def test_an_unknown_run_is_not_guessed(stage: Stage) -> None:

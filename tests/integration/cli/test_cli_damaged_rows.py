@@ -50,7 +50,7 @@ async def test_halt_cancels_every_run_despite_a_run_id_that_is_not_a_uuid(
 async def test_faults_names_the_rows_it_cannot_read_and_lists_the_rest(store: Store) -> None:
     damaged, whole = await two_runs(store)
     for run in (damaged, whole):
-        await store.ledger_intent(entry(run, window_id=f"fault/{run}/reviews", peer_name=f"hf-{run}-reviews"))
+        await store.ledger.intent(entry(run, window_id=f"fault/{run}/reviews", peer_name=f"hf-{run}-reviews"))
     await change(store, "UPDATE plan_snapshot SET canonical_json = '{'")
     await change(store, "UPDATE ledger SET kind = 'x', window_id = 'y' WHERE execution_id = :run", run=damaged)
     result = await invoke("faults", "--json")
@@ -111,13 +111,13 @@ async def test_recover_closes_the_legible_windows_and_names_the_rest(
     store: Store, holdfast: Start, tmp_path: Path
 ) -> None:
     damaged, whole = await two_runs(store)
-    await store.ledger_intent(entry(whole, kind="pairs", window_id=f"pairs/{whole}/0", run_id=RUN_ID, peer_name=""))
-    await store.ledger_intent(entry(damaged, window_id=f"pairs/{damaged}/0", run_id="no uuid", peer_name=""))
-    await store.ledger_intent(entry(damaged, window_id="what is this", run_id="", peer_name=""))
+    await store.ledger.intent(entry(whole, kind="pairs", window_id=f"pairs/{whole}/0", run_id=RUN_ID, peer_name=""))
+    await store.ledger.intent(entry(damaged, window_id=f"pairs/{damaged}/0", run_id="no uuid", peer_name=""))
+    await store.ledger.intent(entry(damaged, window_id="what is this", run_id="", peer_name=""))
     await change(store, "UPDATE ledger SET kind = 'x' WHERE execution_id = :run", run=damaged)
     url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
     terminal = await holdfast("recover", "--within", "3s", HOLDFAST_DATABASE_URL=url)
     assert await terminal.end() == 5, terminal.text
-    states = {row.window_id: row.state for run in (damaged, whole) for row in await store.ledger_of(run)}
+    states = {row.window_id: row.state for run in (damaged, whole) for row in await store.ledger.of(run)}
     assert states == {f"pairs/{whole}/0": "closed", f"pairs/{damaged}/0": "closed"}
     assert "window_id='what is this'" in terminal.text

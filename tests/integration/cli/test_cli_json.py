@@ -79,7 +79,7 @@ async def store(tmp_path: Path) -> AsyncIterator[str]:
     store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
     plan = Plan.model_validate(plan_document("shop"))
     new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id("shop"), run_id="1")
-    await store.create_execution(new, plan, Timing())
+    await store.executions.create(new, plan, Timing())
     yield KIND.workflow_id("shop")
     await store.close()
 

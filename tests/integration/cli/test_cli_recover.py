@@ -69,7 +69,7 @@ async def test_a_halt_takes_effect_although_the_server_is_away(holdfast: Start, 
     terminal = await holdfast("halt", "--reason", "a fire", **without_a_server(tmp_path))
     assert await terminal.end() == 3
     assert "a fire. New runs are refused until `holdfast unhalt`" in terminal.text
-    halt = await store.halted()
+    halt = await store.halting.halted()
     assert halt is not None
     assert halt.reason == "a fire"
 
@@ -77,7 +77,7 @@ async def test_a_halt_takes_effect_although_the_server_is_away(holdfast: Start, 
 async def test_every_command_that_lists_runs_shows_the_halt(store: Store) -> None:
     """On standard error, which leaves the JSON as it is."""
     await stored_run(store)
-    await store.halt("a fire", "ada")
+    await store.halting.halt("a fire", "ada")
     listed = await invoke("list", "--json")
     assert "by ada: a fire" in listed.stderr
     assert len(json.loads(listed.stdout)) == 1

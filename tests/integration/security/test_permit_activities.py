@@ -146,16 +146,16 @@ async def test_an_activity_that_acts_refuses_every_wrong_circumstance(stage: Sta
         tools.rails = rails
         assert "does not allow this plan any more" in (await refused(stage, work, order, mine)).message
     tools.rails = RAILS
-    await store.halt("a fire", "a test")
+    await store.halting.halt("a fire", "a test")
     assert "a fire" in (await refused(stage, work, order, mine)).message
-    await store.unhalt()
+    await store.halting.unhalt()
     await ended(store, order.execution_id)
     assert "has ended" in (await refused(stage, work, order, mine)).message
 
 
 async def ended(store: Store, execution_id: int, status: RunStatus = RunStatus.FAILED) -> None:
     facts = {"status": status, "phase": Phase.FAILED, "recovery": Recovery.VERIFIED, "error_code": ErrorCode.ABORTED}
-    await store.finish(Ending.model_validate({"execution_id": execution_id} | facts))
+    await store.executions.finish(Ending.model_validate({"execution_id": execution_id} | facts))
 
 
 async def stored(stage: Stage, plan: Plan) -> Stage:
@@ -164,7 +164,7 @@ async def stored(stage: Stage, plan: Plan) -> Stage:
     Returns the same stage with that run.
     """
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1b")
-    execution: Execution = await stage.tools.store.create_execution(new, plan, stage.execution.timing)
+    execution: Execution = await stage.tools.store.executions.create(new, plan, stage.execution.timing)
     return Stage(stage.lab, stage.tools, plan, execution)
 
 
@@ -216,7 +216,7 @@ async def test_a_plan_that_only_parses_is_not_stored(stage: Stage) -> None:
         run.model_copy(update={"run_id": "8"}),
     ):
         await refused(stage, records.create, valid, caller)
-    assert [row.run_id for row in await stage.tools.store.latest_executions(9)] == ["1"]
+    assert [row.run_id for row in await stage.tools.store.executions.newest(9)] == ["1"]
 
 
 async def test_only_an_executions_own_workflow_makes_and_moves_its_record(stage: Stage) -> None:
@@ -234,14 +234,14 @@ async def test_only_an_executions_own_workflow_makes_and_moves_its_record(stage:
         await refused(stage, records.create_record, plan, own.model_copy(update={"workflow_type": "ResilienceTest"}))
         with pytest.raises(ApplicationError, match="start"):
             await called_by(own).run(records.create_record, new.model_copy(update={"definition_json": "{}"}))
-        assert [row.run_id for row in await store.latest_executions(9)] == ["1"]
+        assert [row.run_id for row in await store.executions.newest(9)] == ["1"]
         record: ExecutionRecord = await called_by(own).run(records.create_record, new)
     change = StepChange(execution_id=record.execution_id, step="2")
     for caller in (Caller(), *others[:1]):
         await refused(stage, records.change_step, change, caller)
-    assert (await store.execution_row(record.execution_id)).status == ""
+    assert (await store.executions.row(record.execution_id)).status == ""
     await called_by(own).run(records.change_step, change)
-    assert (await store.execution_row(record.execution_id)).status == "2"
+    assert (await store.executions.row(record.execution_id)).status == "2"
 
 
 async def test_an_order_cannot_choose_the_fault_the_service_or_the_time(stage: Stage) -> None:
@@ -321,13 +321,13 @@ async def test_an_intent_is_written_by_its_own_window_and_bounded_by_the_plan(st
         await refused(stage, ledger.record_intent, row, caller)
     for parent in (None, ("evil", "1"), ("w", "2")):
         await refused(stage, ledger_of(stage.tools, parent).record_intent, row, mine)
-    assert await stage.tools.store.ledger_of(row.execution_id) == []
+    assert await stage.tools.store.ledger.of(row.execution_id) == []
     late = row.model_copy(update={
         "close_by": datetime(2058, 1, 1, tzinfo=UTC), "created_at": datetime(2058, 1, 1, tzinfo=UTC),
         "state": LedgerState.CLOSED,
     })  # fmt: skip
     await called_by(mine).run(ledger.record_intent, late)
-    (written,) = await stage.tools.store.ledger_of(row.execution_id)
+    (written,) = await stage.tools.store.ledger.of(row.execution_id)
     assert written.close_by < datetime.now(UTC) + timedelta(hours=2)
     assert written.state is LedgerState.INTENT
     assert written.created_at is not None
@@ -341,7 +341,7 @@ async def test_a_row_is_updated_only_by_its_own_window(stage: Stage) -> None:
     thief = Caller(workflow_type=WorkflowType.RULES_WINDOW, workflow_id=row.window_id, run_id="another")
     for caller in (Caller(), thief):
         await refused(stage, ledger_of(stage.tools).update_ledger, update, caller)
-    (found,) = await stage.tools.store.ledger_of(row.execution_id)
+    (found,) = await stage.tools.store.ledger.of(row.execution_id)
     assert found.state is LedgerState.OPEN
 
 
@@ -360,7 +360,7 @@ async def test_a_lock_made_with_other_settings_is_refused(stage: Stage) -> None:
     order = PreflightOrder(execution_id=stage.execution.execution_id)
     preflight = LockActivities(tools, cast("RunDirectory", None)).preflight
     lock = row_of(WindowKind.LOCK, stage.execution, stage.plan)
-    await tools.store.ledger_intent(lock)
+    await tools.store.ledger.intent(lock)
     mine = Caller(workflow_type=WorkflowType.ENVIRONMENT_LOCK, workflow_id=lock.window_id, run_id=lock.run_id)
     tools.rails = RAILS.model_copy(update={"environments": {stage.execution.environment: "prod"}})
     with pytest.raises(ApplicationError, match=r"must hold the lock environment/prod/") as raised:
@@ -373,7 +373,7 @@ async def test_closing_works_when_nothing_else_is_permitted(stage: Stage) -> Non
     """Halted, outside the rails, without a lock and after the end, everything active is still switched off."""
     order = FaultOrder(execution_id=stage.execution.execution_id, service=SERVICE)
     await stage.do(stage.faults.inject, order)
-    await stage.tools.store.halt("a fire", "a test")
+    await stage.tools.store.halting.halt("a fire", "a test")
     stage.tools.rails = Guardrails(namespaces=[], hosts=[])
     await ended(stage.tools.store, order.execution_id)
     named = order.model_copy(update={"fault_name": own_fault_name(stage.execution, SERVICE)})
@@ -408,11 +408,11 @@ async def test_a_failed_run_cannot_be_turned_into_a_passed_run(stage: Stage) -> 
     for caller in (Caller(), Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="w", run_id="2")):
         await refused(stage, records.finish, passed, caller)
     await ended(stage.tools.store, run)
-    before = await stage.tools.store.execution_row(run)
+    before = await stage.tools.store.executions.row(run)
     await called_by(Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="w", run_id="1")).run(
         records.finish, passed
     )
-    assert await stage.tools.store.execution_row(run) == before
+    assert await stage.tools.store.executions.row(run) == before
 
 
 async def test_a_batch_on_an_ended_run_changes_nothing(stage: Stage) -> None:

@@ -87,8 +87,8 @@ async def before_and_after(bench: Bench, execution_id: int) -> tuple[Any, ...]:
     acted = (dict(seen.executes), seen.upserts, dict(seen.replays), dict(seen.entry_baggage), len(recordings(bench)))
     counts = await row_counts(store, execution_id)
     counts.pop("task_execution_log", None)
-    results = await store.results(execution_id)
-    return (acted, counts, results, await store.execution_row(execution_id), await store.ledger_of(execution_id))
+    results = await store.results.all(execution_id)
+    return (acted, counts, results, await store.executions.row(execution_id), await store.ledger.of(execution_id))
 
 
 async def alone(bench: Bench, work: Any, execution: Execution) -> str:
@@ -117,7 +117,7 @@ async def alone(bench: Bench, work: Any, execution: Execution) -> str:
 async def test_no_activity_does_anything_when_it_is_called_alone(bench: Bench) -> None:
     """Every activity that the worker offers is called for an ended run: the run is unchanged, and nothing came on."""
     summary = await bench.run(bench.small_plan("reviews"))
-    execution = await bench.store.execution(summary.execution_id)
+    execution = await bench.store.executions.get(summary.execution_id)
     before = await before_and_after(bench, summary.execution_id)
     # The others only look, and would wait as long as the plan allows for something that never comes.
     tried = [
@@ -151,7 +151,7 @@ async def windows_by_hand(bench: Bench, execution: Execution, *, parent: str, ru
 
     None of them may switch anything on.
     """
-    plan = await bench.store.plan(execution.execution_id)
+    plan = await bench.store.executions.plan(execution.execution_id)
     rules = {
         "services": ["reviews"], "case_count": 2, "batch_seconds": 60.0, "ttl_seconds": 315_360_000,
     }  # fmt: skip
@@ -192,11 +192,11 @@ async def by_hand(bench: Bench, kind: str, workflow_id: str, order: dict[str, An
 async def test_a_window_started_by_hand_switches_nothing_on(bench: Bench) -> None:
     """For an ended run, while halted or not, with the run's own ids as its parent's."""
     summary = await bench.run(bench.small_plan("reviews"))
-    execution = await bench.store.execution(summary.execution_id)
-    row = await bench.store.execution_row(summary.execution_id)
+    execution = await bench.store.executions.get(summary.execution_id)
+    row = await bench.store.executions.row(summary.execution_id)
     before = await before_and_after(bench, summary.execution_id)
     await windows_by_hand(bench, execution, parent=row.workflow_id, run_id=row.run_id)
-    await bench.store.halt("a fire", "a test")
+    await bench.store.halting.halt("a fire", "a test")
     await windows_by_hand(bench, execution, parent=row.workflow_id, run_id=row.run_id)
     assert bench.lab.state().clean
     assert await before_and_after(bench, summary.execution_id) == before
@@ -229,9 +229,9 @@ async def test_a_window_of_another_worker_is_not_a_window_of_the_run(bench: Benc
     """Beside a run that holds its lock, it gets neither an intent nor a fault, even under the run's own names."""
     handle = await bench.start(bench.small_plan("reviews", load=LONG_LOAD))
     await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
-    (row,) = await bench.store.latest_executions(1)
-    execution = await bench.store.execution(row.execution_id)
-    rows = await bench.store.ledger_of(row.execution_id)
+    (row,) = await bench.store.executions.newest(1)
+    execution = await bench.store.executions.get(row.execution_id)
+    rows = await bench.store.ledger.of(row.execution_id)
     queue = f"evil-{bench.name}"
     async with a_worker_of_somebody_else(bench.temporal, queue):
         for name in ("record_intent", "inject_fault", "replay_and_capture", "update_ledger"):
@@ -251,7 +251,7 @@ async def test_a_window_of_another_worker_is_not_a_window_of_the_run(bench: Benc
             assert cause.cause.type == ErrorCode.NO_PERMIT, (name, cause.cause)
     assert bench.lab.state().faults == {}
     known = {(entry.window_id, entry.run_id) for entry in rows}
-    assert {(entry.window_id, entry.run_id) for entry in await bench.store.ledger_of(row.execution_id)} == known
+    assert {(entry.window_id, entry.run_id) for entry in await bench.store.ledger.of(row.execution_id)} == known
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
     await bench.cancelled(handle)
 
@@ -275,10 +275,10 @@ async def test_narrower_rails_stop_a_run_in_progress_at_its_next_step(idle_bench
     report = await bench.lock_ended(handle)
     assert report is not None
     assert bench.lab.state().clean
-    (row,) = await bench.store.latest_executions(1)
+    (row,) = await bench.store.executions.newest(1)
     assert (row.error_code, row.verdict) == (ErrorCode.NO_PERMIT, None)
     assert row.verdict is not Verdict.PASSED
-    assert [entry.kind for entry in await bench.store.ledger_unsettled()] == []
+    assert [entry.kind for entry in await bench.store.ledger.unsettled()] == []
 
 
 def test_offered_activities_are_plain_functions_of_one_order() -> None:

@@ -85,7 +85,7 @@ async def test_a_window_closes_while_everything_answers_hostilely(temporal: Clie
             state = await duo.status(handle)
             assert state is None or state.error_code is None, state.error_message
             return (await checker.look(at.admin)).counters.upserts > 0 and any(
-                row.kind == "rules" and row.state is LedgerState.OPEN for row in await duo.store.ledger_unsettled()
+                row.kind == "rules" and row.state is LedgerState.OPEN for row in await duo.store.ledger.unsettled()
             )
 
         await until(rules_are_on, "rules on")

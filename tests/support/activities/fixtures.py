@@ -43,7 +43,7 @@ async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
         plan = Plan.model_validate(document | {"timeouts": getattr(request, "param", {})})
         store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
         new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
-        execution = await store.create_execution(new, plan, TIMING)
+        execution = await store.executions.create(new, plan, TIMING)
         tools = Toolbox(store=store, secrets=Secrets({}), load=load, canary=canary, rails=RAILS)
         yield Stage(lab, tools, plan, execution)
         await tools.close()

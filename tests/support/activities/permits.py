@@ -69,10 +69,10 @@ async def opened(store: Store, row: LedgerEntry) -> LedgerEntry:
 
     A settled window stays settled.
     """
-    known = {(entry.window_id, entry.run_id) for entry in await store.ledger_of(row.execution_id)}
+    known = {(entry.window_id, entry.run_id) for entry in await store.ledger.of(row.execution_id)}
     if (row.window_id, row.run_id) not in known:
-        await store.ledger_intent(row)
-    await store.ledger_update(LedgerUpdate(window_id=row.window_id, run_id=row.run_id, state=LedgerState.OPEN))
+        await store.ledger.intent(row)
+    await store.ledger.update(LedgerUpdate(window_id=row.window_id, run_id=row.run_id, state=LedgerState.OPEN))
     return row
 
 

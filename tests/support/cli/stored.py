@@ -24,7 +24,7 @@ RUN_ID = "01a1fae8-64ee-714e-8278-c8dd898c75b9"
 async def stored_run(store: Store) -> Execution:
     plan = Plan.model_validate(plan_document("shop"))
     new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id("shop"), run_id=RUN_ID)
-    return await store.create_execution(new, plan, Timing())
+    return await store.executions.create(new, plan, Timing())
 
 
 async def invoke(*arguments: str) -> Any:

@@ -270,7 +270,7 @@ async def execution_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> Execut
 
     state: ResilienceState = await until(look, "a record of the run")
     assert state.execution_id is not None
-    return await bench.store.execution(state.execution_id)
+    return await bench.store.executions.get(state.execution_id)
 
 
 async def ids_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> dict[WorkflowType, str]:

@@ -118,7 +118,7 @@ async def untrue(bench: Duo, run: Run, ending: Ending, *, alone: bool = True, he
     without that window, and only its recovery shows when all was off.
     """
     seen = await checker.look(bench.lab.addresses.admin)
-    record = await bench.store.latest_execution_of(run.id)
+    record = await bench.store.executions.latest_of(run.id)
     closed = (await run.describe()).close_time
     own = seen.log if alone else []
     if record is None:

@@ -101,13 +101,13 @@ async def _details(trial: Trial) -> list[str]:
         f" {entry.kind} {entry.name} in {entry.service}, {entry.reason}"
         for entry in (await _seen(trial)).log
     ]
-    for record in await trial.bench.store.latest_executions(9):
+    for record in await trial.bench.store.executions.newest(9):
         found.append(f"{record.workflow_id}: {record.run_status} {record.error_code} {record.error_message}")
         found.append(f"recovery {record.recovery}, finished {record.finished_at}, verdict {record.verdict}")
-        rows = await trial.bench.store.ledger_of(record.execution_id)
+        rows = await trial.bench.store.ledger.of(record.execution_id)
         found += [f"{row.kind} {row.service} is {row.state}: {row.detail}" for row in rows]
         found += [
-            f"{line.ts:%H:%M:%S.%f} {line.message}" for line in await trial.bench.store.log_entries(record.execution_id)
+            f"{line.ts:%H:%M:%S.%f} {line.message}" for line in await trial.bench.store.logs.of(record.execution_id)
         ]
     return [*found, *trial.bench.said.splitlines()[-40:]]
 
@@ -167,7 +167,7 @@ async def _untrue(trial: Trial, run: Run, seen: Seen) -> list[str]:
     ending = await _failed(run) if status is WorkflowExecutionStatus.FAILED else ENDINGS[status]
     if ending[1] is ErrorCode.UNEXPECTED:
         found.append("it failed without a reason")
-    record = await trial.bench.store.latest_execution_of(run.id)
+    record = await trial.bench.store.executions.latest_of(run.id)
     alone = len(trial.runs) == 1
     if record is None:
         return [*found, *["it has no record, and something was on"] * (alone and bool(seen.log))]
@@ -188,7 +188,7 @@ def _false_recovery(recovery: Recovery | None, seen: Seen) -> list[str]:
 
 async def _unmeasured(trial: Trial, execution_id: int, verdict: Verdict | None, seen: Seen) -> list[str]:
     """Find cases measured or passed without requests at the lab."""
-    results = {result.case_id: result for result in await trial.bench.store.results(execution_id)}
+    results = {result.case_id: result for result in await trial.bench.store.results.all(execution_id)}
     measured = [
         result for result in results.values() if result.outcome is CaseOutcome.MEASURED and result.case_id != "baseline"
     ]

@@ -114,7 +114,7 @@ class Trial:
         async for step in self._steps():
             await self._apply(step)
         # A run that is ended before it holds anything has only the sweeper to record its end.
-        if await self.bench.store.unfinished_executions():
+        if await self.bench.store.executions.unfinished():
             await self._sweep()
         if self._swept and not self.sequence.lying:
             await until(self._settled, "a ledger without anything open, and a record without a missing end")
@@ -126,7 +126,7 @@ class Trial:
         await until(self._settled, "a ledger without anything open")
 
     async def _settled(self) -> bool:
-        return not (await self.bench.store.ledger_unsettled() or await self.bench.store.unfinished_executions())
+        return not (await self.bench.store.ledger.unsettled() or await self.bench.store.executions.unfinished())
 
     async def _steps(self) -> AsyncIterator[Step]:
         """Yield each step when its moment has come, until everything is over."""

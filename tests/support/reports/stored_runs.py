@@ -71,20 +71,20 @@ class StoredRun:
             plan_json=canonical_json(plan), workflow_id=f"resilience-test/{name}", run_id=f"run-{name}",
             requested_by="somebody",
         )  # fmt: skip
-        execution = await store.create_execution(new, plan, FAST)
+        execution = await store.executions.create(new, plan, FAST)
         return cls(store, plan, execution.execution_id)
 
     async def generate(self) -> None:
         names = self.plan.service_names
         cases = [case_at(names, index) for index in range(case_count(len(names)))]
-        await self.store.save_cases(
+        await self.store.cases.save(
             self.execution_id, [StoredCase(**case.model_dump(), faults_json="[]") for case in cases]
         )
-        await self.store.save_tokens(self.execution_id, {name: f"chaos.{name}.remove=1" for name in names})
+        await self.store.cases.save_tokens(self.execution_id, {name: f"chaos.{name}.remove=1" for name in names})
 
     async def enter(self, phase: Phase) -> None:
-        await self.store.change_phase(PhaseChange(execution_id=self.execution_id, phase=phase))
-        await self.store.log(self.execution_id, f"phase:{phase}", LogLevel.INFO, f"phase {phase}")
+        await self.store.executions.change_phase(PhaseChange(execution_id=self.execution_id, phase=phase))
+        await self.store.logs.add(self.execution_id, f"phase:{phase}", LogLevel.INFO, f"phase {phase}")
 
     async def window(self, kind: WindowKind, service: str = "", state: LedgerState = LedgerState.CLOSED) -> None:
         """Write a window of two seconds."""
@@ -93,37 +93,37 @@ class StoredRun:
             parent_workflow_id="p", parent_run_id="p", kind=kind, service=service, peer_name=f"hf-{kind}-{service}",
             close_by=MOMENT, created_at=MOMENT, updated_at=MOMENT,
         )  # fmt: skip
-        await self.store.ledger_intent(row)
+        await self.store.ledger.intent(row)
         later = MOMENT + timedelta(seconds=2)
-        await self.store.ledger_update(LedgerUpdate(window_id=row.window_id, run_id="w", state=state, at=later))
+        await self.store.ledger.update(LedgerUpdate(window_id=row.window_id, run_id="w", state=state, at=later))
 
     async def record_and_break(self, *services: str) -> None:
         """Record, break and capture each service."""
         await self.window(WindowKind.RECORDING)
         exchanges = [exchange(name) for name in self.plan.service_names]
-        await self.store.save_exchanges(self.execution_id, exchanges)
-        await self.store.save_propagation(self.execution_id, dict.fromkeys(self.plan.service_names, True))
+        await self.store.traffic.save_exchanges(self.execution_id, exchanges)
+        await self.store.traffic.save_propagation(self.execution_id, dict.fromkeys(self.plan.service_names, True))
         for name in services or self.plan.service_names:
             await self.window(WindowKind.FAULT, name)
-            await self.store.save_captured(self.execution_id, "remove", [answer(name)])
+            await self.store.traffic.save_captured(self.execution_id, "remove", [answer(name)])
 
     async def measure(self, index: int, samples: list[tuple[int, bool]], verdict: Verdict | None, reason: str = "",
                       beside: list[tuple[int, bool]] | None = None, **changes: Any) -> None:  # fmt: skip
         result = CaseResult(case_index=index, outcome=CaseOutcome.MEASURED, measurement=measured(samples, **changes))
         stored = [_stored(index, Arm.CASE, samples)] + ([_stored(index, Arm.CONTROL, beside)] if beside else [])
-        await self.store.save_group(self.execution_id, [result], stored)
+        await self.store.results.save_group(self.execution_id, [result], stored)
         if verdict is not None:
-            await self.store.save_case_verdicts(self.execution_id, {index: (verdict, reason)})
+            await self.store.results.save_verdicts(self.execution_id, {index: (verdict, reason)})
 
     async def leave_out(self, index: int, outcome: CaseOutcome, reason: str) -> None:
         result = CaseResult(case_index=index, outcome=outcome, reason=reason)
-        await self.store.save_unmeasured(self.execution_id, [result])
+        await self.store.results.save_unmeasured(self.execution_id, [result])
 
     async def end(self, status: RunStatus = RunStatus.COMPLETED, verdict: Verdict | None = None,
                   recovery: Recovery = Recovery.VERIFIED, **more: Any) -> None:  # fmt: skip
         phases = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
         facts = {"phase": phases.get(status, Phase.FAILED), "status": status, "verdict": verdict, "recovery": recovery}
-        await self.store.finish(Ending.model_validate({"execution_id": self.execution_id} | facts | more))
+        await self.store.executions.finish(Ending.model_validate({"execution_id": self.execution_id} | facts | more))
 
 
 def _stored(index: int, arm: Arm, samples: list[tuple[int, bool]]) -> StoredSamples:
@@ -161,7 +161,7 @@ async def aborted_run(store: Store) -> int:
     await run.window(WindowKind.FAULT, "beta", LedgerState.UNVERIFIED)
     await run.leave_out(3, CaseOutcome.SKIPPED, "no traffic of gamma was recorded")
     await run.leave_out(2, CaseOutcome.INVALID, "baggage lost: beta")
-    await run.store.log(run.execution_id, "stop", LogLevel.ERROR, "asked to | stop <now>")
+    await run.store.logs.add(run.execution_id, "stop", LogLevel.ERROR, "asked to | stop <now>")
     await run.end(
         RunStatus.FAILED, recovery=Recovery.UNVERIFIED, error_code="ABORTED", error_message="an operator said so"
     )
@@ -178,10 +178,10 @@ async def run_with_fallbacks(store: Store) -> int:
     await run.record_and_break()
     await run.window(WindowKind.CALLS)
     execution, captured = run.execution_id, [answer("beta", 1, path="/list/1", substituted=False)]
-    await store.save_captured(execution, "remove", [answer("gamma", substituted=False), *captured])
-    await store.save_calls(execution, FALLBACKS)
-    await store.save_call_round(execution, CallRound(round=1, complete=True))
-    await store.save_call_round(
+    await store.traffic.save_captured(execution, "remove", [answer("gamma", substituted=False), *captured])
+    await store.calls.save(execution, FALLBACKS)
+    await store.calls.save_round(execution, CallRound(round=1, complete=True))
+    await store.calls.save_round(
         execution, CallRound(round=2, complete=False, detail="the proxy was gone", unread=["beta"])
     )
     await run.window(WindowKind.RULES)
@@ -189,16 +189,16 @@ async def run_with_fallbacks(store: Store) -> int:
         await run.measure(index, taken(100), Verdict.PASSED, response_code=200, response_body='{"a":1}')
     broken = measured(taken(100, failing=REQUESTS), response_code=500, response_body="no")
     agreed = [RealAnswer(status=200, body='{"a":1}')]
-    await store.save_real_case(execution, RealCase(case_index=1, answers=agreed, measurement=broken))
+    await store.calls.save_real_case(execution, RealCase(case_index=1, answers=agreed, measurement=broken))
     answers = [RealAnswer(status=200, body='{"a":2}'), RealAnswer(status=None, error="timeout")]
-    await store.save_real_case(execution, RealCase(case_index=2, answers=answers, measurement=broken))
+    await store.calls.save_real_case(execution, RealCase(case_index=2, answers=answers, measurement=broken))
     found = PairFinding(case_id="alpha+beta", outcome=PairOutcome.DISAGREED, differs=["status 200", "verdict passed"])
-    await store.save_pair_choice(execution, PairChoice(asked_for=False, measured=3, chosen=1))
-    await store.save_pair(execution, CheckedPair(case_index=4, finding=found, measurement=broken))
+    await store.progress.save_pair_choice(execution, PairChoice(asked_for=False, measured=3, chosen=1))
+    await store.pairs.save(execution, CheckedPair(case_index=4, finding=found, measurement=broken))
     really = Settled(CaseOutcome.MEASURED, Verdict.FAILED, "error rate 100% > 1%", FoundBy.REAL_FAULTS)
     doubted = Settled(CaseOutcome.MEASURED, Verdict.INCONCLUSIVE, "beta was not seen", FoundBy.RULES)
     unanswered = Settled(CaseOutcome.INVALID, None, "no rule answers GET /open/1 at gamma", None)
-    await store.settle_cases(execution, {4: really, 5: unanswered, 6: doubted})
+    await store.results.settle(execution, {4: really, 5: unanswered, 6: doubted})
     await run.end(verdict=Verdict.FAILED)
     return execution
 

@@ -34,7 +34,7 @@ def shop_plan(**changes: Any) -> Plan:
 async def new_execution(store: Store, run_id: str = "run-1", workflow_id: str = "resilience-test/shop") -> Execution:
     plan = shop_plan()
     new = NewExecution(plan_json=canonical_json(plan), workflow_id=workflow_id, run_id=run_id, requested_by="somebody")
-    return await store.create_execution(new, plan, FAST)
+    return await store.executions.create(new, plan, FAST)
 
 
 async def stored_request(store: Store, req_def_id: int) -> RequestDefinition:

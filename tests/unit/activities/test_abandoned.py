@@ -70,7 +70,7 @@ async def left(tools: Tools, run_id: str, state: LedgerState) -> LedgerEntry:
     plan = Plan.model_validate(good())
     timing = Timing(settle=timedelta(0), poll=timedelta(milliseconds=1))
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
-    execution = await tools.store.create_execution(new, plan, timing)
+    execution = await tools.store.executions.create(new, plan, timing)
     row = LedgerEntry(
         window_id=f"fault/{execution.execution_id}/cart",
         run_id=run_id,
@@ -81,8 +81,8 @@ async def left(tools: Tools, run_id: str, state: LedgerState) -> LedgerEntry:
         peer_name="hf-1-cart-00000000-1",
         close_by=datetime.now(UTC),
     )
-    await tools.store.ledger_intent(row)
-    await tools.store.ledger_update(LedgerUpdate(window_id=row.window_id, run_id=run_id, state=state))
+    await tools.store.ledger.intent(row)
+    await tools.store.ledger.update(LedgerUpdate(window_id=row.window_id, run_id=run_id, state=state))
     return row.model_copy(update={"state": state})
 
 
@@ -92,7 +92,7 @@ async def closed(tools: Tools, row: LedgerEntry, since: timedelta | None) -> tup
     closing = await close_orphan(
         tools, cast("Any", runs), row, Deadline.after(timedelta(seconds=30)), "sweeper", clock=lambda: datetime.now(UTC)
     )
-    (now,) = await tools.store.ledger_of(row.execution_id)
+    (now,) = await tools.store.ledger.of(row.execution_id)
     return closing, now.state
 
 
@@ -103,7 +103,7 @@ async def test_a_row_whose_call_may_still_act_is_kept(tools: Tools, state: Ledge
     closing, now = await closed(tools, row, NOW)
     assert (closing.verified, now) == (False, state)
     assert closing.detail.startswith("nothing is on, but a call under way may switch it on until")
-    (line,) = await tools.store.log_entries(row.execution_id)
+    (line,) = await tools.store.logs.of(row.execution_id)
     assert line.message == f"sweeper: {closing.detail}"
 
 

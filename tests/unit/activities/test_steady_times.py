@@ -80,8 +80,8 @@ async def begin(tmp_path: Path) -> Any:
         stores.append(store)
         parsed = Plan.model_validate(good() | {"steady_state": {"requests": 2}} | plan)
         new = NewExecution(plan_json=canonical_json(parsed), workflow_id="w", run_id="1")
-        execution = await store.create_execution(new, parsed, Timing.of(TimingPreset.FAST))
-        await store.ledger_intent(
+        execution = await store.executions.create(new, parsed, Timing.of(TimingPreset.FAST))
+        await store.ledger.intent(
             LedgerEntry(
                 window_id="rules/1",
                 run_id="1",
@@ -103,7 +103,7 @@ async def begin(tmp_path: Path) -> Any:
 
 async def scheduled(tools: Tools, execution: Execution, ago: timedelta) -> ActivityEnvironment:
     """Return the environment of an activity that the run's lock scheduled this long ago."""
-    lock = row_of(WindowKind.LOCK, execution, await tools.store.plan(execution.execution_id))
+    lock = row_of(WindowKind.LOCK, execution, await tools.store.executions.plan(execution.execution_id))
     caller = Caller(workflow_type=WorkflowType.ENVIRONMENT_LOCK, workflow_id=lock.window_id, run_id=lock.run_id)
     now = datetime.now(UTC)
     return called_by(caller, scheduled_time=now - ago, started_time=now)

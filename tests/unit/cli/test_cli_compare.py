@@ -94,23 +94,23 @@ class Runs:
         new = NewExecution(
             plan_json=canonical_json(subject), workflow_id=KIND.workflow_id("shop"), run_id=str(self._made)
         )
-        run = (await self._store.create_execution(new, subject, Timing())).execution_id
+        run = (await self._store.executions.create(new, subject, Timing())).execution_id
         cases = list(cases_in(subject.service_names, CaseRange(first=0, end=case_count(len(subject.services)))))
-        await self._store.save_cases(run, [StoredCase(**entry.model_dump(), faults_json="[]") for entry in cases])
+        await self._store.cases.save(run, [StoredCase(**entry.model_dump(), faults_json="[]") for entry in cases])
         done = [
             self._done(case.index, case.case_id, (changed or {}).get(case.case_id, usual), requests) for case in cases
         ]
         stored = [found for _, found in done if found and samples]
-        await self._store.save_group(run, [result for result, _ in done], stored)
+        await self._store.results.save_group(run, [result for result, _ in done], stored)
         measured_cases = [case for case, (_, found) in zip(cases, done, strict=True) if found]
         judged = {entry.index: ((verdicts or {}).get(entry.case_id, Verdict.PASSED), "") for entry in measured_cases}
-        await self._store.save_case_verdicts(run, judged)
+        await self._store.results.save_verdicts(run, judged)
         if settled:
             places = {entry.case_id: entry.index for entry in cases}
-            await self._store.settle_cases(run, {places[name]: decision for name, decision in settled.items()})
+            await self._store.results.settle(run, {places[name]: decision for name, decision in settled.items()})
         if ended:
             end = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
-            await self._store.finish(end)
+            await self._store.executions.finish(end)
         return str(run)
 
     def _done(

@@ -21,7 +21,7 @@ async def test_faults_lists_unsettled_windows(store: Store) -> None:
     assert (empty.exit_code, empty.output) == (0, "nothing is on\nnext: `holdfast list` shows the runs\n")
     execution = (await stored_run(store)).execution_id
     entry = entry_of(execution)
-    await store.ledger_intent(entry)
+    await store.ledger.intent(entry)
     found = await invoke("faults")
     assert found.exit_code == 5
     for word in ("fault", "intent", "reviews", "hf-x-reviews", "since 2026-11-20 21:41:36Z", entry.window_id):
@@ -30,7 +30,7 @@ async def test_faults_lists_unsettled_windows(store: Store) -> None:
     assert facts["peer_name"] == "hf-x-reviews"
     assert facts["since"].startswith("2026-11-20T21:41:36")
     update = LedgerUpdate(window_id=entry.window_id, run_id=RUN_ID, state=LedgerState.CLOSED)
-    await store.ledger_update(update)
+    await store.ledger.update(update)
     assert (await invoke("faults")).exit_code == 0
 
 

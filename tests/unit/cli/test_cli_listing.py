@@ -30,7 +30,7 @@ from tests.support.cli.terminal import plan_document
 async def run_of(store: Store, name: str, run_id: str) -> int:
     plan = Plan.model_validate(plan_document(name))
     new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id(name), run_id=run_id)
-    return (await store.create_execution(new, plan, Timing())).execution_id
+    return (await store.executions.create(new, plan, Timing())).execution_id
 
 
 async def invoke(*arguments: str) -> Any:
@@ -45,7 +45,7 @@ async def test_runs_are_listed_newest_first_with_their_outcome(store: Store) -> 
         execution_id=first, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED,
         verdict=Verdict.FAILED,
     )  # fmt: skip
-    await store.finish(done)
+    await store.executions.finish(done)
     lines = (await invoke()).output.splitlines()
     assert lines[0].split() == ["execution", "plan", "namespace", "status", "verdict", "recovery", "started", "took"]
     assert lines[2].split()[:5] == [str(second), "other", "shop", "running,", "GENERATING_CASES"]
@@ -64,7 +64,7 @@ async def test_the_list_shows_the_command_that_compares_two_runs_of_a_plan(store
     ended = [await run_of(store, "shop", str(number)) for number in range(3)]
     for execution in ended[:2]:
         assert "holdfast compare" not in (await invoke()).output
-        await store.finish(
+        await store.executions.finish(
             Ending(execution_id=execution, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
         )
     assert f"`holdfast compare {ended[0]} {ended[1]}`" in (await invoke()).output
@@ -73,7 +73,7 @@ async def test_the_list_shows_the_command_that_compares_two_runs_of_a_plan(store
 async def test_a_failed_run_is_listed_with_its_error_code(store: Store) -> None:
     """The code is what people look up. The duration is in words."""
     execution = await run_of(store, "shop", "1")
-    await store.finish(
+    await store.executions.finish(
         Ending(
             execution_id=execution,
             status=RunStatus.FAILED,
@@ -82,7 +82,7 @@ async def test_a_failed_run_is_listed_with_its_error_code(store: Store) -> None:
             error_code=ErrorCode.PEER_UNREACHABLE,
         )
     )
-    row = await store.execution_row(execution)
+    row = await store.executions.row(execution)
     assert cells(row, row.updated_at)[3:6] == ("PEER_UNREACHABLE", "", "unverified")
     spans = {5: "5 s", 65: "1:05 min", 3600 * 2 + 180: "2:03 h", -5: "0 s"}
     for seconds, words in spans.items():
@@ -113,10 +113,10 @@ async def test_runs_are_filtered_by_their_outcome(store: Store) -> None:
     completed = Ending(
         execution_id=passed, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED
     )
-    await store.finish(completed.model_copy(update={"verdict": Verdict.PASSED}))
-    await store.finish(completed.model_copy(update={"execution_id": failed, "verdict": Verdict.FAILED}))
+    await store.executions.finish(completed.model_copy(update={"verdict": Verdict.PASSED}))
+    await store.executions.finish(completed.model_copy(update={"execution_id": failed, "verdict": Verdict.FAILED}))
     changes = {"execution_id": stopped, "status": RunStatus.CANCELLED, "recovery": Recovery.UNVERIFIED}
-    await store.finish(completed.model_copy(update=changes))
+    await store.executions.finish(completed.model_copy(update=changes))
     for arguments, expected in {
         ("--status", "completed"): [failed, passed],
         ("--status", "completed", "--status", "running"): [going_on, failed, passed],

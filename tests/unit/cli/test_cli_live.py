@@ -209,7 +209,7 @@ async def test_the_log_comes_from_the_store_if_it_has_the_run(store: Store) -> N
     levels = {line.message: line.level for line in log.entries()}
     assert levels["cart                 failed: no pod"] is LogLevel.WARN
     assert levels["no worker has answered"] is LogLevel.WARN
-    await store.log(execution.execution_id, "key", LogLevel.ERROR, "from the store")
+    await store.logs.add(execution.execution_id, "key", LogLevel.ERROR, "from the store")
     reader = LogReader(log)
     await reader.read(execution.execution_id)
     await reader.close()
@@ -231,8 +231,8 @@ async def test_the_newest_lines_of_a_long_log_are_read(store: Store) -> None:
     """In order, and no more than requested."""
     execution = await stored_run(store)
     for number in range(6):
-        await store.log(execution.execution_id, f"key {number}", LogLevel.INFO, f"line {number}")
-    newest = await store.newest_log_entries(execution.execution_id, 3)
+        await store.logs.add(execution.execution_id, f"key {number}", LogLevel.INFO, f"line {number}")
+    newest = await store.logs.newest(execution.execution_id, 3)
     assert [line.message for line in newest] == ["line 3", "line 4", "line 5"]
 
 

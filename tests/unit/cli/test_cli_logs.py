@@ -17,6 +17,7 @@ import pytest
 from cli.commands.logs import LATE_LINES, Following, line_text
 from clients.store.engine import writing
 from clients.store.read_models import LogEntry, LogLevel
+from clients.store.repositories.logs import Logs
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import TaskExecutionLog
 from clients.store.store import Store
@@ -46,7 +47,7 @@ async def follow(store: Store, tmp_path: Path) -> AsyncIterator[Start]:
 async def run_with_log(store: Store) -> int:
     run = (await stored_run(store)).execution_id
     for level in LogLevel:
-        await store.log(run, f"line-{level}", level, f"line {level.name}")
+        await store.logs.add(run, f"line-{level}", level, f"line {level.name}")
     return run
 
 
@@ -102,7 +103,7 @@ async def test_omitted_lines_and_a_run_under_way_are_mentioned(store: Store) -> 
     remarks = (await invoke("logs", "shop", "--level", "error")).stderr
     assert f"(execution {run} of plan shop: 1 of 4 lines, `--level debug` shows all" in remarks
     assert f"`holdfast logs {run} --follow` goes on" in remarks
-    await store.finish(done(run))
+    await store.executions.finish(done(run))
     assert "--follow" not in (await invoke("logs", "shop")).stderr
 
 
@@ -127,17 +128,17 @@ async def test_following_shows_each_line_once_until_the_end(store: Store, monkey
         for line in lines:
             shown.put_nowait(line.message)
 
-    following = asyncio.create_task(Following(store, await store.execution_row(run), LogLevel.WARN, show).to_the_end())
+    following = asyncio.create_task(Following(store, await store.executions.row(run), LogLevel.WARN, show).to_the_end())
     assert [await shown.get(), await shown.get()] == ["line WARN", "line ERROR"]
-    await store.log(run, "quiet", LogLevel.INFO, "not shown")
-    await store.log(run, "more", LogLevel.WARN, "one more")
+    await store.logs.add(run, "quiet", LogLevel.INFO, "not shown")
+    await store.logs.add(run, "more", LogLevel.WARN, "one more")
     assert await shown.get() == "one more"
     late = {"id": 1, "execution_id": run, "entry_key": "late", "ts": utc_now() - LATE_LINES / 2}
     async with writing(store.engine) as work:
         work.add(TaskExecutionLog.model_validate(late | {"level": LogLevel.WARN, "message": "came late"}))
     assert await shown.get() == "came late"
-    await store.log(run, "finished", LogLevel.ERROR, "the end")
-    await store.finish(done(run))
+    await store.logs.add(run, "finished", LogLevel.ERROR, "the end")
+    await store.executions.finish(done(run))
     await following
     assert await shown.get() == "the end"
     assert shown.empty()
@@ -146,7 +147,7 @@ async def test_following_shows_each_line_once_until_the_end(store: Store, monkey
 async def test_following_as_json_writes_a_document_per_line(store: Store, follow: Start) -> None:
     """For a run that has ended: its log, and the end."""
     run = await run_with_log(store)
-    await store.finish(done(run))
+    await store.executions.finish(done(run))
     following = await follow(str(run), "--json", "--level", "debug")
     assert await following.end(PATIENCE * 4) == 0
     assert [json.loads(line)["level"] for line in following.text.splitlines()] == [level.name for level in LogLevel]
@@ -160,7 +161,7 @@ async def test_following_can_be_interrupted(store: Store, follow: Start) -> None
     following.signal(signal.SIGINT)
     assert await following.end(PATIENCE * 4) == 130
     assert "Traceback" not in following.text
-    assert (await store.latest_executions(1))[0].run_status is RunStatus.RUNNING
+    assert (await store.executions.newest(1))[0].run_status is RunStatus.RUNNING
 
 
 async def test_a_store_that_is_away_for_a_moment_is_asked_again(
@@ -168,19 +169,19 @@ async def test_a_store_that_is_away_for_a_moment_is_asked_again(
 ) -> None:
     """Lines that were shown are not shown again."""
     run = await run_with_log(store)
-    await store.finish(done(run))
-    whole, asked, shown = Store.log_entries, 0, []
+    await store.executions.finish(done(run))
+    whole, asked, shown = Logs.of, 0, []
 
-    async def sometimes(self: Store, *arguments: Any) -> list[LogEntry]:
+    async def sometimes(self: Logs, *arguments: Any) -> list[LogEntry]:
         nonlocal asked
         asked += 1
         if asked == 1:
             raise HoldfastError(ErrorCode.STORE_UNAVAILABLE, "the database does not answer")
         return await whole(self, *arguments)
 
-    monkeypatch.setattr(Store, "log_entries", sometimes)
+    monkeypatch.setattr(Logs, "of", sometimes)
     monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
-    await Following(store, await store.execution_row(run), LogLevel.INFO, shown.extend).to_the_end()
+    await Following(store, await store.executions.row(run), LogLevel.INFO, shown.extend).to_the_end()
     assert asked == 2
     assert [line.level for line in shown] == [LogLevel.INFO, LogLevel.WARN, LogLevel.ERROR]
     assert "trying again" in capsys.readouterr().err
@@ -194,12 +195,12 @@ async def test_following_a_silent_run_suggests_where_else_to_look(
     monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
     monkeypatch.setattr("cli.commands.logs.QUIET", timedelta(milliseconds=20))
     following = asyncio.create_task(
-        Following(store, await store.execution_row(run), LogLevel.INFO, lambda _: None).to_the_end()
+        Following(store, await store.executions.row(run), LogLevel.INFO, lambda _: None).to_the_end()
     )
     remarks = ""
     while "`holdfast status resilience-test/shop`" not in remarks:
         assert not following.done()
         await asyncio.sleep(0)
         remarks += capsys.readouterr().err
-    await store.finish(done(run))
+    await store.executions.finish(done(run))
     await following

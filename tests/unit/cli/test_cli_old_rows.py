@@ -26,7 +26,7 @@ async def environment(tmp_path: Path) -> dict[str, str]:
     for phase, state in ((OldPhase.INIT, "running"), (OldPhase.RECORDING_READY, "failed")):
         plan = Plan.model_validate(plan_document(state))
         new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id(state), run_id=state)
-        run = await store.create_execution(new, plan, Timing())
+        run = await store.executions.create(new, plan, Timing())
         change = "UPDATE task_execution SET status = :phase, run_status = :state WHERE id = :id"
         async with writing(store.engine) as work:
             await work.execute(text(change), {"phase": phase.value, "state": state, "id": run.execution_id})

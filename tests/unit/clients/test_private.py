@@ -31,7 +31,7 @@ async def test_a_new_store_and_the_files_beside_it_are_private(tmp_path: Path) -
     path = tmp_path / ".holdfast" / "holdfast.db"
     store = await Store.open(f"sqlite+aiosqlite:///{path}")
     try:
-        await store.halted()
+        await store.halting.halted()
         found = {file.name: mode(file) for file in path.parent.iterdir()}
         assert found == {"holdfast.db": 0o600, "holdfast.db-wal": 0o600, "holdfast.db-shm": 0o600}
         assert mode(path.parent) == 0o700
@@ -46,7 +46,7 @@ async def test_a_store_that_other_users_could_read_is_made_private(tmp_path: Pat
     for name in ("holdfast.db", "holdfast.db-wal", "holdfast.db-shm"):
         (folder / name).touch(0o666)
     store = await Store.open(f"sqlite+aiosqlite:///{folder / 'holdfast.db'}")
-    await store.halted()
+    await store.halting.halted()
     found = {file.name: mode(file) for file in folder.iterdir()}
     await store.close()
     assert set(found.values()) == {0o600}

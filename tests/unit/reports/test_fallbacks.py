@@ -165,7 +165,7 @@ def test_every_form_shows_the_answers_of_really_broken_services(found: Report) -
 
 async def test_a_run_that_found_no_calls_has_a_sentence_for_it(store: Store) -> None:
     run = await StoredRun.begin(store)
-    await run.store.save_call_round(run.execution_id, CallRound(round=1, complete=True))
+    await run.store.calls.save_round(run.execution_id, CallRound(round=1, complete=True))
     report = await gather(store, run.execution_id)
     assert (report.run.fallback_calls, fallback(report).calls) == (0, [])
     for form, text in forms(report).items():
@@ -184,8 +184,8 @@ async def test_only_the_first_of_very_many_calls_are_listed(store: Store) -> Non
     """The others are counted."""
     run = await StoredRun.begin(store)
     calls = [call("beta", f"/{number}", 1, times=1 + number) for number in range(MOST_CALLS + 5)]
-    await store.save_calls(run.execution_id, calls)
-    await store.save_call_round(run.execution_id, CallRound(round=1, complete=True))
+    await store.calls.save(run.execution_id, calls)
+    await store.calls.save_round(run.execution_id, CallRound(round=1, complete=True))
     report = await gather(store, run.execution_id)
     found = fallback(report)
     assert (len(found.calls), found.calls_left_out, found.found, found.open) == (MOST_CALLS, 5, 205, 205)
@@ -199,7 +199,7 @@ async def test_only_the_first_of_very_many_calls_are_listed(store: Store) -> Non
 
 async def test_a_damaged_row_is_reported_as_unseen(store: Store) -> None:
     run = await read_run(
-        store, await store.execution_row(await run_with_fallbacks(store)), most_cases=100, worst_of_more=True
+        store, await store.executions.row(await run_with_fallbacks(store)), most_cases=100, worst_of_more=True
     )
     run.calls.damaged.append(DamagedRow(table="fallback_call", row="id=1", trouble="no number"))
     found = fallback_report(run)
@@ -208,7 +208,7 @@ async def test_a_damaged_row_is_reported_as_unseen(store: Store) -> None:
 
 
 async def test_status_has_the_stored_count_of_calls(store: Store) -> None:
-    row = await store.execution_row(await run_with_fallbacks(store))
+    row = await store.executions.row(await run_with_fallbacks(store))
     assert (await stored_state(store, row)).fallback_calls == 3
 
 

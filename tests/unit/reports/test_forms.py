@@ -42,11 +42,11 @@ async def _hostile_run(store: Store) -> int:
     for index in range(7):
         await run.measure(index, taken(1), Verdict.FAILED, HOSTILE, response_code=200)
     hostile = call("beta", f"/{HOSTILE}", 1, method=HOSTILE, reason=HOSTILE)
-    await store.save_calls(run.execution_id, [hostile, call("beta", f"/{HOSTILE}", 5)])
-    await store.save_call_round(run.execution_id, CallRound(round=1, complete=False, detail=HOSTILE, unread=["beta"]))
+    await store.calls.save(run.execution_id, [hostile, call("beta", f"/{HOSTILE}", 5)])
+    await store.calls.save_round(run.execution_id, CallRound(round=1, complete=False, detail=HOSTILE, unread=["beta"]))
     answers = [RealAnswer(status=500, body=HOSTILE), RealAnswer(status=None, error=HOSTILE)]
     real = RealCase(case_index=1, answers=answers, measurement=measured(taken(1)))
-    await store.save_real_case(run.execution_id, real)
+    await store.calls.save_real_case(run.execution_id, real)
     await run.end(verdict=Verdict.FAILED)
     return run.execution_id
 

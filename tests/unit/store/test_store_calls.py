@@ -27,15 +27,15 @@ async def test_calls_are_read_back_unchanged_and_in_order(store: Store, run: int
         LISTING.model_copy(update={"path": "/a"}),
         LISTING.model_copy(update={"service": "basket"}),
     ]
-    await store.save_calls(run, [*variants, LISTING])
-    assert await store.calls(run) == [variants[3], variants[2], LISTING, variants[1], variants[0]]
+    await store.calls.save(run, [*variants, LISTING])
+    assert await store.calls.all(run) == [variants[3], variants[2], LISTING, variants[1], variants[0]]
 
 
 async def test_a_repeated_call_replaces_the_earlier_one(store: Store, run: int) -> None:
     captured = LISTING.model_copy(update={"times": 3, "round": 2, "new": False, "reason": "x"})
-    await store.save_calls(run, [LISTING])
-    await store.save_calls(run, [captured])
-    assert await store.calls(run) == [captured]
+    await store.calls.save(run, [LISTING])
+    await store.calls.save(run, [captured])
+    assert await store.calls.all(run) == [captured]
 
 
 async def test_paths_of_any_length_and_content_stay_distinct(store: Store, run: int) -> None:
@@ -43,48 +43,52 @@ async def test_paths_of_any_length_and_content_stay_distinct(store: Store, run: 
     long = "/" + "x" * 10_000
     calls = [LISTING.model_copy(update={"path": path}) for path in (long + "1", long + "2", "/a\0\ud83d")]
     for _ in range(2):
-        await store.save_calls(run, calls)
-    found = [call.path for call in await store.calls(run)]
+        await store.calls.save(run, calls)
+    found = [call.path for call in await store.calls.all(run)]
     assert sorted(found) == sorted([long + "1", long + "2", "/a\ufffd\ufffd"])
     # Calls that were read can be written again.
-    await store.save_calls(run, await store.calls(run))
+    await store.calls.save(run, await store.calls.all(run))
     assert (await row_counts(store, run))["fallback_call"] == 3
 
 
 async def test_the_first_real_answers_of_a_case_are_kept(store: Store, run: int) -> None:
-    await store.save_cases(run, map(stored_case, range(3)))
-    await store.save_real_case(run, real_case(2))
-    await store.save_real_case(run, real_case(1))
-    await store.save_real_case(run, real_case(2, RealAnswer(status=200, body="later")))
-    assert await store.real_cases(run) == [real_case(1), real_case(2)]
+    await store.cases.save(run, map(stored_case, range(3)))
+    await store.calls.save_real_case(run, real_case(2))
+    await store.calls.save_real_case(run, real_case(1))
+    await store.calls.save_real_case(run, real_case(2, RealAnswer(status=200, body="later")))
+    assert await store.calls.real_cases(run) == [real_case(1), real_case(2)]
 
 
 async def test_real_answers_of_an_unknown_case_are_refused(store: Store, run: int) -> None:
     with pytest.raises(HoldfastError) as raised:
-        await store.save_real_case(run, real_case(9))
+        await store.calls.save_real_case(run, real_case(9))
     assert raised.value.code is ErrorCode.NOT_FOUND
 
 
 async def test_a_repeated_round_replaces_the_earlier_one(store: Store, run: int) -> None:
     second = CallRound(round=2, complete=False, detail="the proxy was gone", unread=["cart", "reviews"])
-    await store.save_call_round(run, second)
-    await store.save_call_round(run, CallRound(round=1, complete=False, detail="it began"))
-    await store.save_call_round(run, CallRound(round=1, complete=True))
-    assert await store.call_rounds(run) == [CallRound(round=1, complete=True), second]
+    await store.calls.save_round(run, second)
+    await store.calls.save_round(run, CallRound(round=1, complete=False, detail="it began"))
+    await store.calls.save_round(run, CallRound(round=1, complete=True))
+    assert await store.calls.rounds(run) == [CallRound(round=1, complete=True), second]
 
 
 async def test_each_run_has_its_own_calls(store: Store, run: int) -> None:
-    await store.save_calls(run, [LISTING])
-    await store.save_call_round(run, CallRound(round=1, complete=True))
-    assert (await store.calls(run + 1), await store.real_cases(run + 1), await store.call_rounds(run + 1)) == (
+    await store.calls.save(run, [LISTING])
+    await store.calls.save_round(run, CallRound(round=1, complete=True))
+    assert (
+        await store.calls.all(run + 1),
+        await store.calls.real_cases(run + 1),
+        await store.calls.rounds(run + 1),
+    ) == (
         [],
         [],
         [],
     )
     for saving in (
-        store.save_calls(run + 1, [LISTING]),
-        store.save_real_case(run + 1, real_case(0)),
-        store.save_call_round(run + 1, CallRound(round=1, complete=True)),
+        store.calls.save(run + 1, [LISTING]),
+        store.calls.save_real_case(run + 1, real_case(0)),
+        store.calls.save_round(run + 1, CallRound(round=1, complete=True)),
     ):
         with pytest.raises(HoldfastError) as raised:
             await saving

@@ -19,18 +19,18 @@ MANY = 5_000
 
 async def test_five_thousand_cases_are_saved_from_a_stream_and_read_by_page(store: Store, run: int) -> None:
     """None is read twice and none is missing."""
-    await store.save_cases(run, (stored_case(index) for index in range(MANY)))
-    pages = [await store.cases(run, first, first + 700) for first in range(0, MANY, 700)]
+    await store.cases.save(run, (stored_case(index) for index in range(MANY)))
+    pages = [await store.cases.range(run, first, first + 700) for first in range(0, MANY, 700)]
     assert [case.index for page in pages for case in page] == list(range(MANY))
-    assert await store.case_counts(run) == {CaseType.BASELINE: 1, CaseType.SINGLE: 1, CaseType.DUAL: MANY - 2}
+    assert await store.cases.counts(run) == {CaseType.BASELINE: 1, CaseType.SINGLE: 1, CaseType.DUAL: MANY - 2}
 
 
 async def test_cases_are_read_back_unchanged_by_range(store: Store, run: int) -> None:
     """A range includes its first index and excludes its end. A case has its id, type and services."""
-    await store.save_cases(run, map(stored_case, range(5)))
+    await store.cases.save(run, map(stored_case, range(5)))
     wanted = [Case.model_validate(stored_case(index).model_dump()) for index in (1, 2)]
-    assert await store.cases(run, 1, 3) == wanted
-    assert await store.cases(run, 5, 9) == []
+    assert await store.cases.range(run, 1, 3) == wanted
+    assert await store.cases.range(run, 5, 9) == []
 
 
 async def test_repeated_and_interrupted_saves_complete_each_other(store: Store, other_store: Store, run: int) -> None:
@@ -41,23 +41,23 @@ async def test_repeated_and_interrupted_saves_complete_each_other(store: Store, 
         raise ConnectionAbortedError
 
     with pytest.raises(ConnectionAbortedError):
-        await store.save_cases(run, broken_off())
-    await asyncio.gather(*(writer.save_cases(run, map(stored_case, range(2500))) for writer in (store, other_store)))
+        await store.cases.save(run, broken_off())
+    await asyncio.gather(*(writer.cases.save(run, map(stored_case, range(2500))) for writer in (store, other_store)))
     assert (await row_counts(store, run))["test_cases"] == 2500
 
 
 async def test_each_service_has_one_token(store: Store, run: int) -> None:
     """A repetition replaces the token of a service and leaves the others."""
-    await store.save_tokens(run, {"b": "chaos.b-remove=1", "a": "old"})
-    await store.save_tokens(run, {"a": "chaos.a-remove=1"})
-    assert await store.tokens(run) == {"a": "chaos.a-remove=1", "b": "chaos.b-remove=1"}
+    await store.cases.save_tokens(run, {"b": "chaos.b-remove=1", "a": "old"})
+    await store.cases.save_tokens(run, {"a": "chaos.a-remove=1"})
+    assert await store.cases.tokens(run) == {"a": "chaos.a-remove=1", "b": "chaos.b-remove=1"}
     assert (await row_counts(store, run))["baggage_map"] == 2
 
 
 async def test_an_unknown_run_is_read_as_empty_but_cannot_be_written(store: Store) -> None:
-    assert await store.cases(1, 0, 10) == []
-    assert await store.case_counts(1) == {}
-    assert await store.tokens(1) == {}
+    assert await store.cases.range(1, 0, 10) == []
+    assert await store.cases.counts(1) == {}
+    assert await store.cases.tokens(1) == {}
     with pytest.raises(HoldfastError) as raised:
-        await store.save_tokens(1, {"a": "b"})
+        await store.cases.save_tokens(1, {"a": "b"})
     assert raised.value.code is ErrorCode.NOT_FOUND

@@ -55,55 +55,55 @@ async def filled(store: Store) -> list[int]:
     for name in ("run-1", "run-2"):
         run = (await new_execution(store, run_id=name)).execution_id
         runs.append(run)
-        await store.log(run, "key", LogLevel.INFO, "a line")
+        await store.logs.add(run, "key", LogLevel.INFO, "a line")
         row = entry(run)
-        await store.ledger_intent(row)
-        await store.ledger_update(move(row, LedgerState.OPEN))
-        await store.save_exchanges(run, [exchange()])
-        await store.save_propagation(run, {"reviews": True})
-        await store.save_captured(run, "remove", [answer()])
-        await store.save_cases(run, [stored_case(index) for index in range(3)])
-        await store.save_tokens(run, {"reviews": "token"})
+        await store.ledger.intent(row)
+        await store.ledger.update(move(row, LedgerState.OPEN))
+        await store.traffic.save_exchanges(run, [exchange()])
+        await store.traffic.save_propagation(run, {"reviews": True})
+        await store.traffic.save_captured(run, "remove", [answer()])
+        await store.cases.save(run, [stored_case(index) for index in range(3)])
+        await store.cases.save_tokens(run, {"reviews": "token"})
         samples = [StoredSamples(case_index=0, arm=Arm.CASE, histogram=b"h", raw=b"r")]
-        await store.save_group(run, [measured(0)], samples)
+        await store.results.save_group(run, [measured(0)], samples)
         found = PairFinding(case_id="s0+s1", outcome=next(iter(PairOutcome)))
-        await store.save_pair(run, CheckedPair(case_index=2, finding=found))
-        await store.save_calls(
+        await store.pairs.save(run, CheckedPair(case_index=2, finding=found))
+        await store.calls.save(
             run, [FallbackCall(service="cart", method="GET", path="/a", case_index=1, times=1, new=True, round=1)]
         )
         answers = [RealAnswer(status=500, body="no")]
-        await store.save_real_case(run, RealCase(case_index=1, answers=answers, measurement=measurement()))
-        await store.save_call_round(run, CallRound(round=1, complete=True))
-        await store.save_stability(run, StabilityMoment.AFTER_FAULT, [ServiceStability(service="reviews", stable=True)])
-    await store.halt("a fire", "ada")
+        await store.calls.save_real_case(run, RealCase(case_index=1, answers=answers, measurement=measurement()))
+        await store.calls.save_round(run, CallRound(round=1, complete=True))
+        await store.stability.save(run, StabilityMoment.AFTER_FAULT, [ServiceStability(service="reviews", stable=True)])
+    await store.halting.halt("a fire", "ada")
     return runs
 
 
 async def everything(store: Store, run: int) -> dict[str, Any]:
     """Return what every reader of the store returns for a run. Only reading a single row may be refused."""
     readers: dict[str, Callable[[], Awaitable[Any]]] = {
-        "log": lambda: store.log_entries(run),
-        "newest": lambda: store.newest_log_entries(run, 5),
-        "ledger": lambda: store.ledger_of(run),
-        "exchanges": lambda: store.exchanges(run, "reviews"),
-        "propagation": lambda: store.propagation(run),
-        "captured": lambda: store.captured(run),
-        "cases": lambda: store.cases(run, 0, 9),
-        "counts": lambda: store.case_counts(run),
-        "tokens": lambda: store.tokens(run),
-        "results": lambda: store.results(run),
-        "finished": lambda: store.finished_cases(run, 0, 9),
-        "samples": lambda: store.samples_in(run, 0, 9),
-        "pairs": lambda: store.pairs(run),
-        "recorded calls": lambda: store.recorded_calls(run),
-        "calls": lambda: store.calls(run),
-        "real cases": lambda: store.real_cases(run),
-        "rounds": lambda: store.call_rounds(run),
-        "stability": lambda: store.stability(run),
-        "closing": lambda: store.plan_for_closing(run),
+        "log": lambda: store.logs.of(run),
+        "newest": lambda: store.logs.newest(run, 5),
+        "ledger": lambda: store.ledger.of(run),
+        "exchanges": lambda: store.traffic.exchanges(run, "reviews"),
+        "propagation": lambda: store.traffic.propagation(run),
+        "captured": lambda: store.traffic.captured(run),
+        "cases": lambda: store.cases.range(run, 0, 9),
+        "counts": lambda: store.cases.counts(run),
+        "tokens": lambda: store.cases.tokens(run),
+        "results": lambda: store.results.all(run),
+        "finished": lambda: store.results.finished(run, 0, 9),
+        "samples": lambda: store.samples.between(run, 0, 9),
+        "pairs": lambda: store.pairs.of(run),
+        "recorded calls": lambda: store.traffic.recorded_calls(run),
+        "calls": lambda: store.calls.all(run),
+        "real cases": lambda: store.calls.real_cases(run),
+        "rounds": lambda: store.calls.rounds(run),
+        "stability": lambda: store.stability.of(run),
+        "closing": lambda: store.executions.plan_for_closing(run),
     }
     found = {name: await read() for name, read in readers.items()}
-    for name, read in {"plan": lambda: store.plan(run), "row": lambda: store.execution_row(run)}.items():
+    for name, read in {"plan": lambda: store.executions.plan(run), "row": lambda: store.executions.row(run)}.items():
         try:
             found[name] = await read()  # type: ignore[operator]
         except HoldfastError as error:
@@ -164,11 +164,11 @@ async def damaged_in_turn(store: Store, tmp_path: Path, table: str, kinds: Itera
                 continue
             await everything(store, damaged)
             assert shared or await everything(store, whole) == before, (column, value)
-            assert [row.execution_id for row in await store.unfinished_executions()].count(whole) <= 1
-            unsettled = [row.execution_id for row in await store.ledger_unsettled()]
+            assert [row.execution_id for row in await store.executions.unfinished()].count(whole) <= 1
+            unsettled = [row.execution_id for row in await store.ledger.unsettled()]
             assert whole in unsettled, (column, value)
-            assert shared or whole in [row.execution_id for row in await store.latest_executions(9)], (column, value)
-            assert await store.halted() is not None or column == "name", (column, value)
+            assert shared or whole in [row.execution_id for row in await store.executions.newest(9)], (column, value)
+            assert await store.halting.halted() is not None or column == "name", (column, value)
         with suppress(sqlite3.IntegrityError):  # Part of a key, so it could not be damaged either.
             damage(tmp_path, table, column, kept, damaged)
 
@@ -177,23 +177,23 @@ async def damaged_in_turn(store: Store, tmp_path: Path, table: str, kinds: Itera
 async def test_a_damaged_ledger_row_can_still_be_closed_and_settled(store: Store, tmp_path: Path, column: str) -> None:
     """Closing needs its run, its kind and its name at the peer, and these stay legible."""
     run = (await new_execution(store)).execution_id
-    await store.ledger_intent(entry(run))
+    await store.ledger.intent(entry(run))
     damage(tmp_path, "ledger", column, "invented", run)
-    rows = await store.ledger_unsettled()
+    rows = await store.ledger.unsettled()
     assert [(row.kind, row.peer_name) for row in rows] == [(WindowKind.FAULT, "hf-1-reviews-0-1")]
     (damaged,) = rows.damaged
     assert damaged.may_be_on
     assert f"{column} is" in str(damaged)
     assert f"window_id='fault/{run}/reviews'" in str(damaged)
-    await store.ledger_update(move(rows[0], LedgerState.CLOSED))
-    assert await store.ledger_unsettled() == []
+    await store.ledger.update(move(rows[0], LedgerState.CLOSED))
+    assert await store.ledger.unsettled() == []
 
 
 async def test_an_illegible_ledger_row_is_reported_as_possibly_active(store: Store, tmp_path: Path) -> None:
     run = (await new_execution(store)).execution_id
-    await store.ledger_intent(entry(run, window_id="of another version", peer_name=""))
+    await store.ledger.intent(entry(run, window_id="of another version", peer_name=""))
     damage(tmp_path, "ledger", "kind", "invented", run)
-    rows = await store.ledger_unsettled()
+    rows = await store.ledger.unsettled()
     assert rows == []
     assert [damaged.may_be_on for damaged in rows.damaged] == [True]
     assert store.damaged == rows.damaged
@@ -201,17 +201,17 @@ async def test_an_illegible_ledger_row_is_reported_as_possibly_active(store: Sto
 
 async def test_a_plan_of_another_version_is_refused_for_starting_but_read_for_closing(store: Store) -> None:
     run = (await new_execution(store)).execution_id
-    plan = await store.plan(run)
+    plan = await store.executions.plan(run)
     async with writing(store.engine) as work:
         await work.execute(
             text("UPDATE plan_snapshot SET canonical_json = :text"),
             {"text": json.dumps({**json.loads(plan.model_dump_json(by_alias=True)), "holdfast": 99})},
         )
     with pytest.raises(HoldfastError, match="cannot be read by this version"):
-        await store.plan(run)
-    read = await store.plan_for_closing(run)
+        await store.executions.plan(run)
+    read = await store.executions.plan_for_closing(run)
     assert read.plan.system == plan.system
-    assert (await store.execution(run)).services == plan.service_names
+    assert (await store.executions.get(run)).services == plan.service_names
     assert "plan_snapshot" in [row.table for row in store.damaged]
 
 
@@ -221,9 +221,9 @@ async def test_a_run_without_its_plan_is_listed_and_can_be_closed(store: Store, 
     with closing(sqlite3.connect(file)) as database:
         database.execute("DELETE FROM plan_snapshot")
         database.commit()
-    assert [row.execution_id for row in await store.unfinished_executions()] == [run]
-    assert [row.plan for row in await store.latest_executions(5)] == ["unreadable"]
-    assert (await store.plan_for_closing(run)).trouble
+    assert [row.execution_id for row in await store.executions.unfinished()] == [run]
+    assert [row.plan for row in await store.executions.newest(5)] == ["unreadable"]
+    assert (await store.executions.plan_for_closing(run)).trouble
 
 
 def test_rows_are_decoded_only_in_decoding_py() -> None:

@@ -25,7 +25,7 @@ SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored
 async def run_with(store: Store, run_id: str, **changes: Any) -> Execution:
     plan = shop_plan(**changes)
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id=run_id)
-    return await store.create_execution(new, plan, FAST)
+    return await store.executions.create(new, plan, FAST)
 
 
 async def rows(store: Store) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ async def test_a_run_has_the_row_of_its_request(store: Store, execution: Executi
     """Under the id that the run, its record and its status show."""
     expected = definition_of(shop_plan())
     assert execution.req_def_id == expected.id
-    assert (await store.execution_row(execution.execution_id)).req_def_id == expected.id
+    assert (await store.executions.row(execution.execution_id)).req_def_id == expected.id
     assert await stored_request(store, execution.req_def_id) == expected
     (row,) = await rows(store)
     assert (row["code"], row["method"], row["url_template"]) == (expected.code, "GET", expected.url_template)

@@ -50,21 +50,21 @@ async def test_the_store_tests_also_run_on_postgresql(postgres_url: str) -> None
 async def test_times_are_read_back_in_utc_with_microseconds(store: Store, run: int) -> None:
     """A time of any zone stays the same moment."""
     elsewhere = MOMENT.astimezone(timezone(timedelta(hours=-7)))
-    await store.ledger_intent(entry(run, close_by=elsewhere, created_at=None))
-    [row] = await store.ledger_of(run)
+    await store.ledger.intent(entry(run, close_by=elsewhere, created_at=None))
+    [row] = await store.ledger.of(run)
     assert row.close_by == MOMENT
     assert row.close_by.tzinfo is UTC
     async with reading(store.engine) as work:
         stored = (await work.execute(select(Ledger))).scalar_one()
     assert abs(stored.created_at - datetime.now(UTC)) < timedelta(minutes=1)
-    started = (await store.execution(run)).started_at
-    assert started == (await store.execution_row(run)).started_at
+    started = (await store.executions.get(run)).started_at
+    assert started == (await store.executions.row(run)).started_at
 
 
 async def test_a_time_without_a_zone_is_refused(store: Store, run: int) -> None:
     """Nobody knows what a naive time means, so it is not stored, now or later."""
     with pytest.raises(HoldfastError) as raised:
-        await store.ledger_intent(entry(run, close_by=MOMENT.replace(tzinfo=None)))
+        await store.ledger.intent(entry(run, close_by=MOMENT.replace(tzinfo=None)))
     assert raised.value.code is ErrorCode.STORE_CONFLICT
 
 
@@ -75,11 +75,11 @@ async def test_concurrent_writers_wait_for_each_other(store: Store, other_store:
     async def work(writer: Store, worker: int) -> None:
         for number in range(12):
             for run in runs:
-                await writer.log(run, f"{worker}-{number}", LogLevel.INFO, "line")
-                await writer.save_captured(run, "remove", [])
+                await writer.logs.add(run, f"{worker}-{number}", LogLevel.INFO, "line")
+                await writer.traffic.save_captured(run, "remove", [])
 
     await asyncio.gather(*(work(writer, worker) for worker, writer in enumerate((store, other_store) * 3)))
-    assert [len(await store.log_entries(run)) for run in runs] == [72, 72]
+    assert [len(await store.logs.of(run)) for run in runs] == [72, 72]
 
 
 async def test_a_cancelled_write_blocks_no_other_writer(store: Store, other_store: Store, run: int) -> None:
@@ -87,11 +87,11 @@ async def test_a_cancelled_write_blocks_no_other_writer(store: Store, other_stor
     chance = random.Random(7)  # noqa: S311 - repeatable
     cancelled = 0
     for number in range(300):
-        task = asyncio.create_task(store.log(run, f"{number}", LogLevel.INFO, "line"))
+        task = asyncio.create_task(store.logs.add(run, f"{number}", LogLevel.INFO, "line"))
         await asyncio.sleep(chance.random() * 0.006)
         cancelled += task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await asyncio.wait_for(other_store.log(run, f"after-{number}", LogLevel.INFO, "line"), 2)
+        await asyncio.wait_for(other_store.logs.add(run, f"after-{number}", LogLevel.INFO, "line"), 2)
     assert cancelled > 30
     assert store.engine.pool.checkedout() == 0
 
@@ -99,7 +99,7 @@ async def test_a_cancelled_write_blocks_no_other_writer(store: Store, other_stor
 async def test_many_cancelled_writes_leave_the_store_usable(store: Store, run: int) -> None:
     """Activities cancelled by the dozen, some of them twice, lose no connection."""
     chance = random.Random(7)  # noqa: S311 - repeatable
-    tasks = [asyncio.create_task(store.log(run, f"{number}", LogLevel.INFO, "line")) for number in range(60)]
+    tasks = [asyncio.create_task(store.logs.add(run, f"{number}", LogLevel.INFO, "line")) for number in range(60)]
 
     async def cancel(task: asyncio.Task[None]) -> None:
         for _ in range(2):
@@ -109,18 +109,18 @@ async def test_many_cancelled_writes_leave_the_store_usable(store: Store, run: i
     await asyncio.gather(*map(cancel, tasks))
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(outcome is None or isinstance(outcome, asyncio.CancelledError) for outcome in ended)
-    assert len(await store.log_entries(run)) >= sum(outcome is None for outcome in ended)
-    await asyncio.gather(*(store.log(run, f"after-{number}", LogLevel.INFO, "line") for number in range(30)))
+    assert len(await store.logs.of(run)) >= sum(outcome is None for outcome in ended)
+    await asyncio.gather(*(store.logs.add(run, f"after-{number}", LogLevel.INFO, "line") for number in range(30)))
 
 
 async def test_closing_a_store_finishes_pending_writes(sqlite_url: str) -> None:
     """Their connections would otherwise stay open, and locked, as long as the process lives."""
     store = await Store.open(sqlite_url)
-    behind = [asyncio.create_task(store.halt(f"reason {number}", "somebody")) for number in range(3)]
+    behind = [asyncio.create_task(store.halting.halt(f"reason {number}", "somebody")) for number in range(3)]
     await store.close()
     assert len(await asyncio.gather(*behind)) == 3
     again = await Store.open(sqlite_url)
-    halt = await again.halted()
+    halt = await again.halting.halted()
     await again.close()
     assert halt is not None
     del store, again, behind
@@ -147,11 +147,11 @@ async def test_a_locked_database_is_reported_as_unavailable(sqlite_url: str, mon
     blocker = sqlite3.connect(str(make_url(sqlite_url).database), isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(HoldfastError) as raised:
-        await store.log(run, "key", LogLevel.INFO, "line")
-    assert await store.log_entries(run) == []
+        await store.logs.add(run, "key", LogLevel.INFO, "line")
+    assert await store.logs.of(run) == []
     blocker.execute("ROLLBACK")
     blocker.close()
-    await store.log(run, "key", LogLevel.INFO, "line")
+    await store.logs.add(run, "key", LogLevel.INFO, "line")
     await store.close()
     assert raised.value.code is ErrorCode.STORE_UNAVAILABLE
     assert raised.value.kind.retryable
@@ -171,7 +171,7 @@ async def test_a_row_refused_by_a_constraint_is_a_conflict(store: Store, run: in
 
 
 async def test_a_failed_transaction_writes_nothing(store: Store, run: int) -> None:
-    await store.log(run, "before", LogLevel.INFO, "line")
+    await store.logs.add(run, "before", LogLevel.INFO, "line")
 
     async def half() -> None:
         async with writing(store.engine) as work:
@@ -180,7 +180,7 @@ async def test_a_failed_transaction_writes_nothing(store: Store, run: int) -> No
 
     with pytest.raises(ZeroDivisionError):
         await half()
-    assert len(await store.log_entries(run)) == 1
+    assert len(await store.logs.of(run)) == 1
 
 
 async def test_a_value_refused_by_postgresql_is_not_retried(postgres_url: str) -> None:
@@ -188,8 +188,8 @@ async def test_a_value_refused_by_postgresql_is_not_retried(postgres_url: str) -
     store = await Store.open(postgres_url)
     run = (await new_execution(store)).execution_id
     for saving in (
-        store.save_tokens(run, {"service": "t" * 2000}),
-        store.save_exchanges(run, [exchange(position=2**40)]),
+        store.cases.save_tokens(run, {"service": "t" * 2000}),
+        store.traffic.save_exchanges(run, [exchange(position=2**40)]),
     ):
         with pytest.raises(HoldfastError) as raised:
             await saving

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ async def test_a_run_id_has_one_execution(store: Store, other_store: Store) -> N
     """However often and from however many workers a run is created, there is one row, one id and one answer."""
     created = await asyncio.gather(*(new_execution(writer) for writer in (store, other_store) * 5))
     assert len({returned.model_dump_json() for returned in created}) == 1
-    assert await store.execution(created[0].execution_id) == created[0]
+    assert await store.executions.get(created[0].execution_id) == created[0]
     assert (await row_counts(store, created[0].execution_id))["task_execution"] == 1
 
 
@@ -56,8 +57,8 @@ async def test_a_new_run_has_its_ids_plan_timing_and_first_status(store: Store, 
     assert execution.record_id == record_id(execution.execution_id)
     assert execution.services == plan.service_names
     assert execution.timing == FAST
-    assert await store.plan(execution.execution_id) == plan
-    row = await store.execution_row(execution.execution_id)
+    assert await store.executions.plan(execution.execution_id) == plan
+    row = await store.executions.row(execution.execution_id)
     assert (row.status, row.run_status, row.plan) == (Phase.GENERATING_CASES, RunStatus.RUNNING, plan.name)
     assert (row.verdict, row.recovery, row.error_code, row.finished_at) == (None, None, None, None)
     assert (row.workflow_id, row.run_id, row.requested_by) == ("resilience-test/shop", "run-1", "somebody")
@@ -74,7 +75,7 @@ async def test_a_repeated_creation_returns_the_stored_run(store: Store, executio
     """A newer worker that writes the plan differently continues the run under its first digest."""
     newer = shop_plan(description="written by a newer worker")
     again = NewExecution(plan_json=canonical_json(newer), workflow_id="resilience-test/shop", run_id="run-1")
-    assert await store.create_execution(again, newer, FAST) == execution
+    assert await store.executions.create(again, newer, FAST) == execution
 
 
 async def test_a_taken_execution_id_is_not_used_again(
@@ -88,11 +89,13 @@ async def test_a_taken_execution_id_is_not_used_again(
 
 async def test_a_change_of_phase_keeps_the_ids_that_it_omits(store: Store, run: int) -> None:
     """These are ids at the peers. A repetition changes nothing."""
-    await store.change_phase(PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="t-1"))
+    await store.executions.change_phase(
+        PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="t-1")
+    )
     change = PhaseChange(execution_id=run, phase=Phase.RULES_READY, intercept_record_id="hf1x")
     for _ in range(2):
-        await store.change_phase(change)
-    row = await store.execution_row(run)
+        await store.executions.change_phase(change)
+    row = await store.executions.row(run)
     assert (row.status, row.analyze_task_id, row.intercept_record_id) == (Phase.RULES_READY, "t-1", "hf1x")
 
 
@@ -109,12 +112,12 @@ FAILED = {
 
 async def test_a_repeated_ending_changes_only_its_time_of_writing(store: Store, run: int) -> None:
     """The stored verdict is kept."""
-    await store.set_verdict(run, Verdict.PASSED)
+    await store.executions.set_verdict(run, Verdict.PASSED)
     done = Ending.model_validate({"execution_id": run} | DONE)
-    await store.finish(done)
-    first = await store.execution_row(run)
-    await store.finish(done)
-    again = await store.execution_row(run)
+    await store.executions.finish(done)
+    first = await store.executions.row(run)
+    await store.executions.finish(done)
+    again = await store.executions.row(run)
     assert again.model_copy(update={"updated_at": first.updated_at}) == first
     assert (first.verdict, first.recovery) == (Verdict.PASSED, Recovery.VERIFIED)
 
@@ -124,74 +127,76 @@ async def test_an_ended_execution_keeps_its_ending(
     store: Store, run: int, first: dict[str, Any], later: dict[str, Any]
 ) -> None:
     """Status, verdict, error, phase and time stay. A later ending with the same status changes only the recovery."""
-    await store.finish(Ending.model_validate({"execution_id": run} | first))
-    ended = await store.execution_row(run)
-    await store.finish(Ending.model_validate({"execution_id": run, "verdict": Verdict.PASSED} | later))
-    await store.set_verdict(run, Verdict.PASSED)
-    await store.change_phase(PhaseChange(execution_id=run, phase=Phase.RULES_READY, analyze_task_id="t"))
-    assert await store.execution_row(run) == ended
+    await store.executions.finish(Ending.model_validate({"execution_id": run} | first))
+    ended = await store.executions.row(run)
+    await store.executions.finish(Ending.model_validate({"execution_id": run, "verdict": Verdict.PASSED} | later))
+    await store.executions.set_verdict(run, Verdict.PASSED)
+    await store.executions.change_phase(PhaseChange(execution_id=run, phase=Phase.RULES_READY, analyze_task_id="t"))
+    assert await store.executions.row(run) == ended
     corrected_recovery = Recovery.UNVERIFIED if first["recovery"] is Recovery.VERIFIED else Recovery.VERIFIED
-    await store.finish(Ending.model_validate({"execution_id": run} | first | {"recovery": corrected_recovery}))
-    corrected = await store.execution_row(run)
+    await store.executions.finish(
+        Ending.model_validate({"execution_id": run} | first | {"recovery": corrected_recovery})
+    )
+    corrected = await store.executions.row(run)
     assert corrected == ended.model_copy(update={"recovery": corrected_recovery, "updated_at": corrected.updated_at})
 
 
 async def test_the_ending_of_a_different_run_is_refused(store: Store, run: int) -> None:
     """The server is asked about a run by its id. A wrong id must not end this execution."""
     with pytest.raises(HoldfastError) as raised:
-        await store.finish(Ending.model_validate({"execution_id": run} | DONE), "another run")
+        await store.executions.finish(Ending.model_validate({"execution_id": run} | DONE), "another run")
     assert raised.value.code is ErrorCode.STORE_CONFLICT
-    assert (await store.execution_row(run)).finished_at is None
+    assert (await store.executions.row(run)).finished_at is None
 
 
 async def test_an_ended_execution_refuses_all_further_results(store: Store, run: int) -> None:
     """A worker that was thought dead may still write, and so may a person who calls its activities."""
     cases = [stored_case(index) for index in range(4)]
-    await store.save_cases(run, cases)
-    await store.save_result(run, measured(0))
-    await store.finish(Ending.model_validate({"execution_id": run} | FAILED))
+    await store.cases.save(run, cases)
+    await store.results.save(run, measured(0))
+    await store.executions.finish(Ending.model_validate({"execution_id": run} | FAILED))
     before = await row_counts(store, run)
-    results = await store.results(run)
+    results = await store.results.all(run)
     finding = PairFinding(case_id="s0+s1", outcome=PairOutcome.UNCHECKED)
     writes: list[Coroutine[Any, Any, object]] = [
-        store.save_result(run, measured(0, p50_ms=1)),
-        store.save_group(run, [measured(1)], []),
-        store.save_unmeasured(run, [skipped(2)]),
-        store.invalidate(run, [0], "no"),
-        store.save_case_verdicts(run, {0: (Verdict.PASSED, "")}),
-        store.save_cases(run, cases),
-        store.save_tokens(run, {"reviews": "t"}),
-        store.save_captured(run, "remove", [answer()]),
-        store.save_exchanges(run, [exchange()]),
-        store.save_propagation(run, {"reviews": True}),
-        store.save_pair(run, CheckedPair(case_index=3, finding=finding)),
-        store.add_exchanges(run, "reviews", [exchange()]),
-        store.save_calls(
+        store.results.save(run, measured(0, p50_ms=1)),
+        store.results.save_group(run, [measured(1)], []),
+        store.results.save_unmeasured(run, [skipped(2)]),
+        store.results.invalidate(run, [0], "no"),
+        store.results.save_verdicts(run, {0: (Verdict.PASSED, "")}),
+        store.cases.save(run, cases),
+        store.cases.save_tokens(run, {"reviews": "t"}),
+        store.traffic.save_captured(run, "remove", [answer()]),
+        store.traffic.save_exchanges(run, [exchange()]),
+        store.traffic.save_propagation(run, {"reviews": True}),
+        store.pairs.save(run, CheckedPair(case_index=3, finding=finding)),
+        store.traffic.add_exchanges(run, "reviews", [exchange()]),
+        store.calls.save(
             run, [FallbackCall(service="a", method="GET", path="/", case_index=1, times=1, new=True, round=1)]
         ),
-        store.save_real_case(run, RealCase(case_index=3, answers=[], measurement=measurement())),
-        store.save_call_round(run, CallRound(round=1, complete=True)),
-        store.ledger_intent(entry(run)),
+        store.calls.save_real_case(run, RealCase(case_index=3, answers=[], measurement=measurement())),
+        store.calls.save_round(run, CallRound(round=1, complete=True)),
+        store.ledger.intent(entry(run)),
     ]
     for write in writes:
         with pytest.raises(HoldfastError) as raised:
             await write
         assert raised.value.code is ErrorCode.STORE_CONFLICT, write
     # A late close must not fail because of this write.
-    await store.save_stability(run, StabilityMoment.AFTER_RULES, [ServiceStability(service="reviews", stable=True)])
+    await store.stability.save(run, StabilityMoment.AFTER_RULES, [ServiceStability(service="reviews", stable=True)])
     assert await row_counts(store, run) == before
-    assert await store.results(run) == results
-    assert await store.stability(run) == {}
+    assert await store.results.all(run) == results
+    assert await store.stability.of(run) == {}
 
 
 async def test_the_latest_run_of_a_workflow_is_the_last_created(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even within one second, in which ids have no order."""
-    assert await store.latest_execution_of("resilience-test/shop") is None
+    assert await store.executions.latest_of("resilience-test/shop") is None
     drawn = iter([300, 200, 100])
     monkeypatch.setattr(executions, "new_execution_id", lambda: next(drawn))
     for number in range(3):
         await new_execution(store, f"run-{number}")
-    latest = await store.latest_execution_of("resilience-test/shop")
+    latest = await store.executions.latest_of("resilience-test/shop")
     assert latest is not None
     assert (latest.execution_id, latest.run_id) == (100, "run-2")
 
@@ -200,32 +205,42 @@ async def test_a_run_is_readable_without_a_readable_plan(store: Store, run: int)
     """A version that does not understand the plan can still show the status."""
     async with writing(store.engine) as work:
         await work.execute(text("UPDATE plan_snapshot SET canonical_json = '{}'"))
-    assert (await store.execution_row(run)).plan == shop_plan().name
+    assert (await store.executions.row(run)).plan == shop_plan().name
 
 
 @pytest.mark.parametrize(
-    "name", ["execution", "plan", "execution_row", "change_phase", "finish", "set_verdict", "log", "save_cases"]
+    "name",
+    [
+        "executions.get",
+        "executions.plan",
+        "executions.row",
+        "executions.change_phase",
+        "executions.finish",
+        "executions.set_verdict",
+        "logs.add",
+        "cases.save",
+    ],
 )
 async def test_an_unknown_run_is_not_found(store: Store, name: str) -> None:
     ending = Ending(execution_id=1, status=RunStatus.FAILED, phase=FinalStep.FAILED, recovery=Recovery.NOT_NEEDED)
     arguments: dict[str, tuple[object, ...]] = {
-        "change_phase": (PhaseChange(execution_id=1, phase=Phase.DONE),),
-        "finish": (ending,),
-        "set_verdict": (1, Verdict.PASSED),
-        "log": (1, "key", LogLevel.INFO, "message"),
-        "save_cases": (1, []),
+        "executions.change_phase": (PhaseChange(execution_id=1, phase=Phase.DONE),),
+        "executions.finish": (ending,),
+        "executions.set_verdict": (1, Verdict.PASSED),
+        "logs.add": (1, "key", LogLevel.INFO, "message"),
+        "cases.save": (1, []),
     }
     with pytest.raises(HoldfastError) as raised:
-        await getattr(store, name)(*arguments.get(name, (1,)))
+        await attrgetter(name)(store)(*arguments.get(name, (1,)))
     assert raised.value.code is ErrorCode.NOT_FOUND
 
 
 async def test_a_log_key_has_one_line(store: Store, other_store: Store, run: int) -> None:
     """A repeated activity keeps its first line. Lines are in the order of their writing."""
     for number in range(3):
-        await store.log(run, f"key-{number}", LogLevel.WARN, f"line {number}")
-        await other_store.log(run, f"key-{number}", LogLevel.ERROR, "repeated")
-    entries = await store.log_entries(run)
+        await store.logs.add(run, f"key-{number}", LogLevel.WARN, f"line {number}")
+        await other_store.logs.add(run, f"key-{number}", LogLevel.ERROR, "repeated")
+    entries = await store.logs.of(run)
     assert [line.message for line in entries] == ["line 0", "line 1", "line 2"]
     assert {line.level for line in entries} == {LogLevel.WARN}
 
@@ -233,8 +248,8 @@ async def test_a_log_key_has_one_line(store: Store, other_store: Store, run: int
 async def test_long_log_keys_stay_distinct(store: Store, run: int) -> None:
     """Two keys that differ only after many characters are two lines."""
     for end in ("a", "b"):
-        await store.log(run, "k" * 400 + end, LogLevel.INFO, end)
-    assert [line.message for line in await store.log_entries(run)] == ["a", "b"]
+        await store.logs.add(run, "k" * 400 + end, LogLevel.INFO, end)
+    assert [line.message for line in await store.logs.of(run)] == ["a", "b"]
 
 
 async def test_log_ids_have_the_form_of_the_peers(store: Store, run: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,9 +261,9 @@ async def test_log_ids_have_the_form_of_the_peers(store: Store, run: int, monkey
     taken = logs.new_log_id()
     drawn = iter([taken, taken, taken + 1])
     monkeypatch.setattr(logs, "new_log_id", lambda: next(drawn))
-    await store.log(run, "first", LogLevel.INFO, "first")
-    await store.log(run, "second", LogLevel.INFO, "second")
-    assert len(await store.log_entries(run)) == 2
+    await store.logs.add(run, "first", LogLevel.INFO, "first")
+    await store.logs.add(run, "second", LogLevel.INFO, "second")
+    assert len(await store.logs.of(run)) == 2
 
 
 async def test_runs_are_listed_newest_first(store: Store) -> None:
@@ -256,13 +271,13 @@ async def test_runs_are_listed_newest_first(store: Store) -> None:
     ids = [(await new_execution(store, f"run-{number}")).execution_id for number in range(5)]
     different = shop_plan(name="other")
     new = NewExecution(plan_json=canonical_json(different), workflow_id="w", run_id="run-5")
-    ids.append((await store.create_execution(new, different, FAST)).execution_id)
-    assert [row.execution_id for row in await store.latest_executions(10)] == ids[::-1]
-    assert [row.execution_id for row in await store.latest_executions(2)] == ids[:-3:-1]
-    assert [row.plan for row in await store.latest_executions(10, RunFilter(plan="other"))] == ["other"]
-    assert [row.execution_id for row in await store.latest_executions(3, RunFilter(plan="shop"))] == ids[4:1:-1]
-    assert await store.latest_executions(10, RunFilter(plan="nobody's")) == []
-    assert (await store.latest_executions(1))[0] == await store.execution_row(ids[-1])
+    ids.append((await store.executions.create(new, different, FAST)).execution_id)
+    assert [row.execution_id for row in await store.executions.newest(10)] == ids[::-1]
+    assert [row.execution_id for row in await store.executions.newest(2)] == ids[:-3:-1]
+    assert [row.plan for row in await store.executions.newest(10, RunFilter(plan="other"))] == ["other"]
+    assert [row.execution_id for row in await store.executions.newest(3, RunFilter(plan="shop"))] == ids[4:1:-1]
+    assert await store.executions.newest(10, RunFilter(plan="nobody's")) == []
+    assert (await store.executions.newest(1))[0] == await store.executions.row(ids[-1])
 
 
 async def test_the_number_of_listed_runs_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,4 +285,4 @@ async def test_the_number_of_listed_runs_is_bounded(store: Store, monkeypatch: p
     monkeypatch.setattr(executions, "MOST_LISTED", 2)
     for number in range(4):
         await new_execution(store, f"run-{number}")
-    assert len(await store.latest_executions(1_000_000)) == 3
+    assert len(await store.executions.newest(1_000_000)) == 3

@@ -11,21 +11,21 @@ from tests.support.store.samples import new_execution
 
 async def test_a_halt_is_visible_to_all_users_of_the_store(store: Store, other_store: Store) -> None:
     """However often it is set, there is one flag, with the first time and the last reason."""
-    assert await store.halted() is None
-    first = await store.halt("a fire", "ada")
+    assert await store.halting.halted() is None
+    first = await store.halting.halt("a fire", "ada")
     assert (first.reason, first.by) == ("a fire", "ada")
-    again = await asyncio.gather(*(writer.halt("two fires", "bob") for writer in (store, other_store) * 3))
+    again = await asyncio.gather(*(writer.halting.halt("two fires", "bob") for writer in (store, other_store) * 3))
     assert {halt.since for halt in again} == {first.since}
-    assert await other_store.halted() == again[0]
+    assert await other_store.halting.halted() == again[0]
     assert str(again[0]).endswith("Z by bob: two fires")
 
 
 async def test_a_halt_is_lifted_once(store: Store, other_store: Store) -> None:
     """Lifting it returns the halt."""
-    set_now = await store.halt("a fire", "ada")
-    assert await other_store.unhalt() == set_now
-    assert await store.unhalt() is None
-    assert await store.halted() is None
+    set_now = await store.halting.halt("a fire", "ada")
+    assert await other_store.halting.unhalt() == set_now
+    assert await store.halting.unhalt() is None
+    assert await store.halting.halted() is None
 
 
 async def test_every_run_without_an_ending_is_listed(store: Store) -> None:
@@ -37,5 +37,5 @@ async def test_every_run_without_an_ending_is_listed(store: Store) -> None:
         phase=FinalStep.DONE,
         recovery=Recovery.VERIFIED,
     )
-    await store.finish(ending)
-    assert [row.execution_id for row in await store.unfinished_executions()] == [under_way.execution_id]
+    await store.executions.finish(ending)
+    assert [row.execution_id for row in await store.executions.unfinished()] == [under_way.execution_id]

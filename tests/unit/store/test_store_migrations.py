@@ -94,7 +94,7 @@ async def test_opening_a_store_again_keeps_its_rows(url: str) -> None:
     execution = await new_execution(store)
     async with writing(store.engine):
         again = await asyncio.wait_for(Store.open(url), 2)
-    assert await again.execution(execution.execution_id) == execution
+    assert await again.executions.get(execution.execution_id) == execution
     await again.close()
     await store.close()
 

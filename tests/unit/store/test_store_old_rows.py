@@ -30,19 +30,19 @@ async def test_old_phases_are_read_by_every_reader_of_runs(store: Store, run: in
     """By id, as the latest of a workflow, and in the list. The phase of an error is read too."""
     async with writing(store.engine) as work:
         await work.execute(text(INSERT), {"phase": phase.value, "id": run})
-    row = await store.execution_row(run + 1)
+    row = await store.executions.row(run + 1)
     assert (row.status, row.error_phase, row.run_status) == (phase, phase, RunStatus.FAILED)
     assert f'"status":"{phase.value}"' in row.model_dump_json()
-    assert await store.latest_execution_of("old/shop") == row
-    assert row in await store.latest_executions(10)
-    assert (await store.execution(run + 1)).execution_id == run + 1
+    assert await store.executions.latest_of("old/shop") == row
+    assert row in await store.executions.newest(10)
+    assert (await store.executions.get(run + 1)).execution_id == run + 1
 
 
 async def test_an_old_run_that_continues_gets_a_new_phase(store: Store, run: int) -> None:
     async with writing(store.engine) as work:
         await work.execute(text("UPDATE task_execution SET status = 'INIT'"))
-    await store.change_phase(PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS))
-    assert (await store.execution_row(run)).status is Phase.ANALYZING_PATTERNS
+    await store.executions.change_phase(PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS))
+    assert (await store.executions.row(run)).status is Phase.ANALYZING_PATTERNS
 
 
 @pytest.mark.parametrize("phase", [*OldPhase, *(old.value for old in OldPhase)])

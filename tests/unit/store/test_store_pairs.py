@@ -28,7 +28,7 @@ DISAGREED = CheckedPair(
 
 @pytest.fixture(autouse=True)
 async def _cases(store: Store, run: int) -> None:
-    await store.save_cases(run, map(stored_case, range(4)))
+    await store.cases.save(run, map(stored_case, range(4)))
 
 
 def unchecked(index: int) -> CheckedPair:
@@ -39,21 +39,21 @@ def unchecked(index: int) -> CheckedPair:
 
 async def test_a_pair_is_read_back_unchanged(store: Store, run: int) -> None:
     """Compared or not, with the id of its case."""
-    await store.save_pair(run, unchecked(3))
-    await store.save_pair(run, DISAGREED)
-    assert await store.pairs(run) == [DISAGREED, unchecked(3)]
-    assert await store.pairs(run, 3) == [unchecked(3)]
-    assert await store.pairs(run, 1) == []
+    await store.pairs.save(run, unchecked(3))
+    await store.pairs.save(run, DISAGREED)
+    assert await store.pairs.of(run) == [DISAGREED, unchecked(3)]
+    assert await store.pairs.of(run, 3) == [unchecked(3)]
+    assert await store.pairs.of(run, 1) == []
 
 
 async def test_the_first_result_of_a_pair_is_kept(store: Store, run: int) -> None:
     """A repeated activity, or one whose answer was lost, changes nothing."""
-    await store.save_pair(run, DISAGREED)
-    await store.save_pair(run, unchecked(2))
-    assert await store.pairs(run) == [DISAGREED]
+    await store.pairs.save(run, DISAGREED)
+    await store.pairs.save(run, unchecked(2))
+    assert await store.pairs.of(run) == [DISAGREED]
 
 
 async def test_a_pair_without_a_case_is_refused(store: Store, run: int) -> None:
     with pytest.raises(HoldfastError) as raised:
-        await store.save_pair(run, unchecked(9))
+        await store.pairs.save(run, unchecked(9))
     assert raised.value.code is ErrorCode.NOT_FOUND

@@ -13,34 +13,36 @@ PHASES = [Phase.ANALYZING_PATTERNS, Phase.RULES_READY]
 
 async def ended(store: Store, run: int) -> None:
     ending = Ending(execution_id=run, status=RunStatus.FAILED, phase=FinalStep.FAILED, recovery=Recovery.VERIFIED)
-    await store.finish(ending)
+    await store.executions.finish(ending)
 
 
 async def test_a_repeated_phase_keeps_its_first_time(store: Store, run: int) -> None:
     for phase in PHASES:
-        await store.change_phase(PhaseChange(execution_id=run, phase=phase))
-    first = await store.phases(run)
-    await store.change_phase(PhaseChange(execution_id=run, phase=PHASES[0]))
-    assert await store.phases(run) == first
+        await store.executions.change_phase(PhaseChange(execution_id=run, phase=phase))
+    first = await store.progress.phases(run)
+    await store.executions.change_phase(PhaseChange(execution_id=run, phase=PHASES[0]))
+    assert await store.progress.phases(run) == first
     assert [phase for phase, _ in first] == PHASES
 
 
 async def test_an_ended_run_enters_no_phase(store: Store, run: int) -> None:
     await ended(store, run)
-    await store.change_phase(PhaseChange(execution_id=run, phase=PHASES[0]))
-    assert await store.phases(run) == []
+    await store.executions.change_phase(PhaseChange(execution_id=run, phase=PHASES[0]))
+    assert await store.progress.phases(run) == []
 
 
 async def test_the_last_of_repeated_checks_and_choices_is_kept(store: Store, run: int) -> None:
     for met, chosen in ((False, 1), (True, 2)):
-        await store.save_steady(run, SteadyMoment.BEFORE, SteadyReport(met=met, detail="" if met else "status 500"))
-        await store.save_pair_choice(run, PairChoice(asked_for=True, share=25, measured=9, chosen=chosen))
-    assert await store.steady(run) == {SteadyMoment.BEFORE: SteadyReport(met=True)}
-    assert await store.pair_choice(run) == PairChoice(asked_for=True, share=25, measured=9, chosen=2)
+        await store.progress.save_steady(
+            run, SteadyMoment.BEFORE, SteadyReport(met=met, detail="" if met else "status 500")
+        )
+        await store.progress.save_pair_choice(run, PairChoice(asked_for=True, share=25, measured=9, chosen=chosen))
+    assert await store.progress.steady(run) == {SteadyMoment.BEFORE: SteadyReport(met=True)}
+    assert await store.progress.pair_choice(run) == PairChoice(asked_for=True, share=25, measured=9, chosen=2)
 
 
 async def test_no_checks_and_choices_are_stored_after_the_end(store: Store, run: int) -> None:
     await ended(store, run)
-    await store.save_steady(run, SteadyMoment.AFTER, SteadyReport(met=True))
-    await store.save_pair_choice(run, PairChoice(asked_for=False, measured=1, chosen=1))
-    assert (await store.steady(run), await store.pair_choice(run)) == ({}, None)
+    await store.progress.save_steady(run, SteadyMoment.AFTER, SteadyReport(met=True))
+    await store.progress.save_pair_choice(run, PairChoice(asked_for=False, measured=1, chosen=1))
+    assert (await store.progress.steady(run), await store.progress.pair_choice(run)) == ({}, None)

@@ -35,7 +35,7 @@ SEED = 2**52 + 1
 
 @pytest.fixture(autouse=True)
 async def _cases(store: Store, run: int) -> None:
-    await store.save_cases(run, map(stored_case, range(CASES)))
+    await store.cases.save(run, map(stored_case, range(CASES)))
 
 
 def samples(index: int, arm: Arm = Arm.CASE, raw: bytes | None = b"raw") -> StoredSamples:
@@ -45,8 +45,8 @@ def samples(index: int, arm: Arm = Arm.CASE, raw: bytes | None = b"raw") -> Stor
 async def test_a_comparison_is_read_back_unchanged(store: Store, run: int) -> None:
     """Every number next to the measurement. A case that was not compared has none."""
     facts = {"late_starts": 2, "planned": 400, "seed": SEED, "control": CONTROL, "comparison": COMPARED}
-    await store.save_group(run, [measured(0), measured(1, **facts)], [])
-    plain, compared = [result.measurement for result in await store.results(run)]
+    await store.results.save_group(run, [measured(0), measured(1, **facts)], [])
+    plain, compared = [result.measurement for result in await store.results.all(run)]
     assert plain is not None
     assert compared is not None
     assert (plain.late_starts, plain.planned, plain.control, plain.comparison) == (0, None, None, None)
@@ -56,33 +56,33 @@ async def test_a_comparison_is_read_back_unchanged(store: Store, run: int) -> No
 async def test_a_group_is_stored_completely_or_not_at_all(store: Store, run: int) -> None:
     """Its cases were measured beside one control. A worker that continues must not find half of them."""
     with pytest.raises(HoldfastError) as raised:
-        await store.save_group(run, [measured(0), measured(CASES)], [samples(0)])
+        await store.results.save_group(run, [measured(0), measured(CASES)], [samples(0)])
     assert raised.value.code is ErrorCode.NOT_FOUND
-    assert await store.finished_cases(run, 0, CASES) == {}
-    assert await store.samples_in(run, 0, CASES) == []
+    assert await store.results.finished(run, 0, CASES) == {}
+    assert await store.samples.between(run, 0, CASES) == []
 
 
 async def test_samples_are_read_by_case_followed_by_its_control(store: Store, run: int) -> None:
     """Also if saved twice, and for more requests than are kept individually."""
     written = [samples(1, raw=None), samples(0, Arm.CONTROL), samples(0)]
     for _ in range(2):
-        await store.save_group(run, [measured(0), measured(1)], written)
-    assert await store.samples_in(run, 0, CASES) == [written[2], written[1], written[0]]
-    assert await store.samples_in(run, 1, 2) == [written[0]]
+        await store.results.save_group(run, [measured(0), measured(1)], written)
+    assert await store.samples.between(run, 0, CASES) == [written[2], written[1], written[0]]
+    assert await store.samples.between(run, 1, 2) == [written[0]]
     assert (await row_counts(store, run))["case_samples"] == 3
 
 
 async def test_two_workers_that_save_a_group_leave_one_row_per_case(store: Store, other_store: Store, run: int) -> None:
     """This happens if the first worker was thought dead."""
     group = [measured(0), measured(1)], [samples(0), samples(1)]
-    await asyncio.gather(*(writer.save_group(run, *group) for writer in (store, other_store) * 3))
+    await asyncio.gather(*(writer.results.save_group(run, *group) for writer in (store, other_store) * 3))
     counts = await row_counts(store, run)
     assert (counts["test_result"], counts["case_samples"]) == (2, 2)
 
 
 async def test_a_group_may_contain_cases_that_were_not_measured(store: Store, run: int) -> None:
-    await store.save_group(run, [measured(0), skipped(1)], [samples(0)])
-    outcomes = await store.finished_cases(run, 0, CASES)
+    await store.results.save_group(run, [measured(0), skipped(1)], [samples(0)])
+    outcomes = await store.results.finished(run, 0, CASES)
     assert outcomes == {0: CaseOutcome.MEASURED, 1: CaseOutcome.SKIPPED}
 
 

@@ -19,45 +19,46 @@ INVALID = Settled(CaseOutcome.INVALID, None, "no rule answers GET /", None)
 
 @pytest.fixture(autouse=True)
 async def _cases(store: Store, run: int) -> None:
-    await store.save_cases(run, map(stored_case, range(4)))
+    await store.cases.save(run, map(stored_case, range(4)))
     for index in range(3):
-        await store.save_result(run, measured(index))
-    await store.save_result(run, skipped(3))
+        await store.results.save(run, measured(index))
+    await store.results.save(run, skipped(3))
 
 
 async def settled(store: Store, run: int) -> list[Settled]:
     return [
-        Settled(result.outcome, result.verdict, result.reason, result.found_by) for result in await store.results(run)
+        Settled(result.outcome, result.verdict, result.reason, result.found_by)
+        for result in await store.results.all(run)
     ]
 
 
 async def test_settled_cases_are_read_back_unchanged(store: Store, run: int) -> None:
     """Judging again replaces a verdict. Invalid and skipped cases stay, and no number is lost."""
-    await store.settle_cases(run, {0: PASSED, 1: FAILED, 2: INVALID})
-    await store.settle_cases(run, {0: FAILED, 1: PASSED, 2: PASSED, 3: PASSED})
+    await store.results.settle(run, {0: PASSED, 1: FAILED, 2: INVALID})
+    await store.results.settle(run, {0: FAILED, 1: PASSED, 2: PASSED, 3: PASSED})
     left = Settled(CaseOutcome.SKIPPED, None, "no captured failure", None)
     assert await settled(store, run) == [FAILED, PASSED, INVALID, left]
-    assert [result.measurement for result in await store.results(run)] == [measurement()] * 3 + [None]
+    assert [result.measurement for result in await store.results.all(run)] == [measurement()] * 3 + [None]
 
 
 async def test_only_cases_of_the_run_are_settled(store: Store, run: int) -> None:
     second_run = (await new_execution(store, "run-2")).execution_id
-    await store.save_cases(second_run, map(stored_case, range(1)))
-    await store.save_result(second_run, measured(0))
-    await store.settle_cases(run, {0: INVALID})
-    assert (await store.results(second_run))[0].outcome is CaseOutcome.MEASURED
+    await store.cases.save(second_run, map(stored_case, range(1)))
+    await store.results.save(second_run, measured(0))
+    await store.results.settle(run, {0: INVALID})
+    assert (await store.results.all(second_run))[0].outcome is CaseOutcome.MEASURED
     with pytest.raises(HoldfastError) as raised:
-        await store.settle_cases(second_run, {0: INVALID, 1: INVALID})
+        await store.results.settle(second_run, {0: INVALID, 1: INVALID})
     assert raised.value.code is ErrorCode.NOT_FOUND
-    assert (await store.results(second_run))[0].outcome is CaseOutcome.MEASURED
+    assert (await store.results.all(second_run))[0].outcome is CaseOutcome.MEASURED
 
 
 async def test_cases_of_an_ended_run_cannot_be_settled(store: Store, run: int) -> None:
-    await store.settle_cases(run, {0: FAILED})
+    await store.results.settle(run, {0: FAILED})
     before = await settled(store, run)
     ending = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
-    await store.finish(ending)
+    await store.executions.finish(ending)
     with pytest.raises(HoldfastError) as raised:
-        await store.settle_cases(run, {0: INVALID, 1: PASSED})
+        await store.results.settle(run, {0: INVALID, 1: PASSED})
     assert raised.value.code is ErrorCode.STORE_CONFLICT
     assert await settled(store, run) == before

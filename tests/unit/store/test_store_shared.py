@@ -13,7 +13,7 @@ from clients.store.store import Store
 
 async def main():
     store = await Store.open(sys.argv[1])
-    halt = await store.unhalt()
+    halt = await store.halting.unhalt()
     await store.close()
     print(halt.reason if halt else "")
 
@@ -31,13 +31,13 @@ async def unhalted_elsewhere(url: str) -> str:
 async def test_a_store_opened_twice_shares_its_rows_with_other_processes(sqlite_url: str) -> None:
     """Opening must not release SQLite's locks. Otherwise a second process would remove the log that is still in use."""
     first = await Store.open(sqlite_url)
-    await first.halt("a fire", "somebody")
+    await first.halting.halt("a fire", "somebody")
     second = await Store.open(sqlite_url)
     try:
         for reason in ("one", "two", "three"):
-            await first.halt(reason, "somebody")
+            await first.halting.halt(reason, "somebody")
             assert await unhalted_elsewhere(sqlite_url) == reason
-            assert (await first.halted(), await second.halted()) == (None, None)
+            assert (await first.halting.halted(), await second.halting.halted()) == (None, None)
     finally:
         await first.close()
         await second.close()

@@ -115,18 +115,18 @@ async def filled(store: Store) -> list[int]:
         },
     )
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="run-3")
-    third = (await store.create_execution(new, plan, FAST)).execution_id
-    await store.save_cases(first, map(stored_case, range(3)))
-    await store.save_tokens(first, {"reviews": "chaos.reviews.remove=1"})
-    await store.save_result(first, measured(0))
-    await store.save_unmeasured(first, [skipped(1)])
-    await store.save_exchanges(first, [exchange()])
-    await store.save_propagation(first, {"reviews": True})
-    await store.save_captured(first, "remove", [answer()])
+    third = (await store.executions.create(new, plan, FAST)).execution_id
+    await store.cases.save(first, map(stored_case, range(3)))
+    await store.cases.save_tokens(first, {"reviews": "chaos.reviews.remove=1"})
+    await store.results.save(first, measured(0))
+    await store.results.save_unmeasured(first, [skipped(1)])
+    await store.traffic.save_exchanges(first, [exchange()])
+    await store.traffic.save_propagation(first, {"reviews": True})
+    await store.traffic.save_captured(first, "remove", [answer()])
     for key, message in LOG.items():
-        await store.log(first, key, LogLevel.INFO, message)
-    await store.ledger_intent(entry(first))
-    await store.finish(
+        await store.logs.add(first, key, LogLevel.INFO, message)
+    await store.ledger.intent(entry(first))
+    await store.executions.finish(
         Ending(execution_id=second, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
     )
     return [first, second, third]
@@ -149,7 +149,7 @@ async def test_an_upgrade_loses_no_row(url: str, old: Old) -> None:
     runs, before = old
     store = await Store.open(url)
     assert await content(store) == before
-    assert [row.execution_id for row in await store.latest_executions(9)] == runs[::-1]
+    assert [row.execution_id for row in await store.executions.newest(9)] == runs[::-1]
     async with store.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await store.close()
@@ -163,13 +163,17 @@ async def test_old_runs_get_rows_for_their_phases_checks_and_choices(url: str, o
     """The migration reads them from the logs, which nothing else reads for this any more."""
     runs, _ = old
     store = await Store.open(url)
-    assert [phase for phase, _ in await store.phases(runs[0])] == [Phase.ANALYZING_PATTERNS, Phase.FAILED]
-    assert await store.steady(runs[0]) == {
+    assert [phase for phase, _ in await store.progress.phases(runs[0])] == [Phase.ANALYZING_PATTERNS, Phase.FAILED]
+    assert await store.progress.steady(runs[0]) == {
         SteadyMoment.BEFORE: SteadyReport(met=True),
         SteadyMoment.AFTER: SteadyReport(met=False, detail="status 500"),
     }
-    assert await store.pair_choice(runs[0]) == PairChoice(asked_for=False, measured=9, chosen=2)
-    assert (await store.phases(runs[1]), await store.steady(runs[1]), await store.pair_choice(runs[1])) == (
+    assert await store.progress.pair_choice(runs[0]) == PairChoice(asked_for=False, measured=9, chosen=2)
+    assert (
+        await store.progress.phases(runs[1]),
+        await store.progress.steady(runs[1]),
+        await store.progress.pair_choice(runs[1]),
+    ) == (
         [],
         {},
         None,
@@ -181,10 +185,10 @@ async def test_old_runs_get_rows_for_their_requests(url: str, old: Old) -> None:
     """One row per request, as a new run would write it, under the id that the run has always had."""
     runs, _ = old
     store = await Store.open(url)
-    first, second = [await store.execution(run) for run in runs[:2]]
+    first, second = [await store.executions.get(run) for run in runs[:2]]
     assert first.req_def_id == second.req_def_id
     assert await stored_request(store, first.req_def_id) == definition_of(shop_plan())
-    third = await stored_request(store, (await store.execution(runs[2])).req_def_id)
+    third = await stored_request(store, (await store.executions.get(runs[2])).req_def_id)
     written = third.model_dump_json()
     assert SECRET not in written
     assert third.headers == {"Authorization": "Bearer ${env:TOKEN}", "X-A": "b"}
@@ -219,7 +223,7 @@ async def test_an_upgraded_request_equals_the_row_of_a_new_run(url: str, request
     store = await Store.open(url)
     plan = shop_plan(request={"method": "POST", "url": "http://127.0.0.1/", "repeatable": True} | request_)
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="run")
-    run = await store.create_execution(new, plan, FAST)
+    run = await store.executions.create(new, plan, FAST)
     written = await stored_request(store, run.req_def_id)
     await made_old(store)
     await store.close()
@@ -234,7 +238,7 @@ async def test_raw_bodies_of_plans_with_secrets_are_not_copied(url: str) -> None
     request = {"method": "POST", "url": "http://127.0.0.1/", "repeatable": True, "raw": f"password={SECRET}"}
     plan = shop_plan(request=request, redact=["password"])
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="run")
-    run = await store.create_execution(new, plan, FAST)
+    run = await store.executions.create(new, plan, FAST)
     await made_old(store)
     await store.close()
     store = await Store.open(url)
@@ -256,7 +260,7 @@ async def test_an_unreadable_plan_does_not_stop_an_upgrade(url: str, old: Old, b
     async with reading(store.engine) as work:
         found = (await work.execute(text("SELECT headers FROM http_req_def"))).scalars().all()
     assert len(found) == 1
-    assert len(await store.latest_executions(9)) == len(old[0])
+    assert len(await store.executions.newest(9)) == len(old[0])
     await store.close()
 
 
@@ -265,5 +269,7 @@ async def test_a_killed_upgrade_can_be_repeated(url: str, old: Old) -> None:
     assert await opened_elsewhere(url, DIE_HALF_WAY) == 9
     store = await Store.open(url)
     assert await content(store) == old[1]
-    assert json.loads((await stored_request(store, (await store.execution(old[0][0])).req_def_id)).model_dump_json())
+    assert json.loads(
+        (await stored_request(store, (await store.executions.get(old[0][0])).req_def_id)).model_dump_json()
+    )
     await store.close()
