@@ -5,12 +5,15 @@ Every store that a command opens is watched, so no command can forget to check.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clients.store.decoding import DamagedRow
-from clients.store.store import Store
 from domain.executions.outcome import ExitCode
-from operations.stores import OPENED
+from operations.opened_stores import OPENED
+
+if TYPE_CHECKING:
+    # Imported by the commands that open a store. It takes longer than everything else together.
+    from clients.store.decoding import DamagedRow
+    from clients.store.store import Store
 
 _HARMLESS = (ExitCode.PASSED, ExitCode.INCONCLUSIVE)
 _watched: list[Store] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
@@ -10,42 +11,66 @@ from typing import NoReturn, cast
 
 import click
 
-from cli.commands.cancel import cancel
-from cli.commands.compare import compare
-from cli.commands.demo import demo
-from cli.commands.faults import faults
-from cli.commands.halt import halt, unhalt
-from cli.commands.init import init
-from cli.commands.list_runs import list_runs
-from cli.commands.logs import logs
-from cli.commands.preview import preview_plan
-from cli.commands.recover import recover
-from cli.commands.report import report
-from cli.commands.run import run
-from cli.commands.serve import lab, server, worker
-from cli.commands.status import status
-from cli.commands.validate import schema, validate
-from cli.commands.watch import watch
 from cli.console import UNWRITABLE, complain
 from domain.executions.outcome import ExitCode
 from operations.processes.children import end_with_parent
 
+_COMMANDS = {
+    "demo": "demo.demo",
+    "init": "init.init",
+    "validate": "validate.validate",
+    "preview": "preview.preview_plan",
+    "run": "run.run",
+    "status": "status.status",
+    "watch": "watch.watch",
+    "logs": "logs.logs",
+    "cancel": "cancel.cancel",
+    "report": "report.report",
+    "list": "list_runs.list_runs",
+    "compare": "compare.compare",
+    "faults": "faults.faults",
+    "recover": "recover.recover",
+    "halt": "halt.halt",
+    "unhalt": "halt.unhalt",
+    "schema": "validate.schema",
+    "server": "serve.server",
+    "lab": "serve.lab",
+    "worker": "serve.worker",
+}
+"""Each command's module in `cli/commands/` and its function there, in the order in which `--help` lists them."""
 
-@click.group("holdfast", context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Imports a command when it is needed. All of them together take longer than most commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            return _imported(cmd_name)
+        # click looks here for a name to suggest.
+        self.commands = every_command()
+        return None
+
+
+def _imported(name: str) -> click.Command:
+    module, function = _COMMANDS[name].split(".")
+    return cast("click.Command", getattr(importlib.import_module(f"cli.commands.{module}"), function))
+
+
+def every_command() -> dict[str, click.Command]:
+    """Import all commands, in the order of `--help`."""
+    return {name: _imported(name) for name in _COMMANDS}
+
+
+@click.group("holdfast", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Find out how a microservice system behaves when its services fail.
 
     Holdfast breaks services, one at a time and in pairs, measures what users get, and always puts the system back.
     """
     end_with_parent()
-
-
-_COMMANDS = (
-    *(demo, init, validate, preview_plan, run, status, watch, logs, cancel, report),
-    *(list_runs, compare, faults, recover, halt, unhalt, schema, server, lab, worker),
-)
-for command in _COMMANDS:
-    cli.add_command(command)
 
 
 def _secure_standard_streams() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import click
 
-from cli.main import cli
+from cli.main import every_command
 from domain.executions.outcome import ExitCode
 
 MEANINGS = {
@@ -42,7 +42,7 @@ def reference() -> str:
 def _overview() -> Iterator[str]:
     yield "| command | what it does |"
     yield "| --- | --- |"
-    for name, command in cli.commands.items():
+    for name, command in every_command().items():
         yield f"| [`holdfast {_usage(name, command)}`](#holdfast-{name}) | {command.get_short_help_str(200)} |"
 
 
@@ -56,7 +56,7 @@ def _exit_codes() -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    for name, command in cli.commands.items():
+    for name, command in every_command().items():
         yield ""
         yield f"## holdfast {name}"
         yield ""

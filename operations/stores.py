@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,11 +14,9 @@ from sqlalchemy.exc import ArgumentError
 from clients.settings import Settings
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
+from operations.opened_stores import OPENED
 
 T = TypeVar("T")
-
-OPENED: ContextVar[list[Store] | None] = ContextVar("OPENED", default=None)
-"""Where set, every store that is opened here is added: its damaged rows must not be overlooked."""
 
 STORE_PATIENCE = 15.0
 """Seconds before we give up on a database that does not answer."""

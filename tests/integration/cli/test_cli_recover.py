@@ -10,7 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cli.main import cli
+from cli.main import cli, every_command
 from clients.store.store import Store
 from domain.names import fault_name, named_fault, record_id, record_of_session
 from tests.support.cli.fixtures import Start
@@ -112,5 +112,5 @@ def test_names_of_others_are_not_read_as_ours(name: str) -> None:
 
 def test_within_is_a_duration() -> None:
     """It is written as in plans."""
-    (option,) = [parameter for parameter in cli.commands["recover"].params if parameter.name == "within"]
+    (option,) = [parameter for parameter in every_command()["recover"].params if parameter.name == "within"]
     assert option.type.convert("90s", option, None) == timedelta(seconds=90)

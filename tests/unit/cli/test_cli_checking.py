@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,14 @@ def test_a_schema_that_cannot_be_written_is_reported_in_a_sentence(tmp_path: Pat
     assert result.exit_code == 2
     assert len(result.output.splitlines()) == 1
     assert "cannot be written" in result.output
+
+
+def test_checking_a_plan_imports_no_store() -> None:
+    """Commands are imported when they are needed: starting is most of what a short one takes."""
+    script = (
+        "import sys; from cli.main import cli; cli(['validate', 'examples/shop.yaml'], standalone_mode=False);"
+        "print({'clients.store.store', 'alembic', 'lab', 'aiohttp'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    assert done.stdout.splitlines()[-1] == "set()"
