@@ -1,4 +1,4 @@
-"""Settings and time limits for all tests."""
+"""Settings and time limits for all tests, and what they share: one real Temporal server, and labs of their own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.runs.fixtures import bench, idle_bench, temporal
+
+# Here alone: a session's fixture that a module imports is another fixture, and would start another server.
+__all__ = ["bench", "idle_bench", "temporal"]
 
 # Tests assert no timings, and a machine may be busy: how long an example takes proves nothing.
 settings.register_profile("holdfast", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,7 +1,7 @@
-"""The server of the end-to-end tests, and an undisturbed run."""
+"""An undisturbed run, and the bytecode that its workers keep."""
 
 from __future__ import annotations
 
-from tests.support.leaks.fixtures import _bytecode, temporal, undisturbed
+from tests.support.leaks.fixtures import _bytecode, undisturbed
 
-__all__ = ["_bytecode", "temporal", "undisturbed"]
+__all__ = ["_bytecode", "undisturbed"]

@@ -45,10 +45,7 @@ from tests.support.leaks import checker
 from tests.support.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
 from tests.support.leaks.stages import workflows_of
 from tests.support.runs.bench import until
-from tests.support.runs.fixtures import temporal
 from worker import running
-
-__all__ = ["temporal"]
 
 LATE = timedelta(days=1)
 

@@ -41,12 +41,9 @@ from domain.plans import durations
 from domain.plans.validation import plan_rules
 from domain.timing import TimingPreset
 from tests.support.histories.recorded import NAMES, recorded, replayer, type_of
-from tests.support.runs.fixtures import temporal
 from tests.support.security.malformed import EXECUTION, ORDERS, SHAPES, Shape, in_json, payload, some
 from worker import WORKFLOWS, running
 from workflows.execution import intake
-
-__all__ = ["temporal"]
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -27,10 +27,7 @@ from lab import Kind, LogEntry
 from tests.support.activities.offered import name_of, offered
 from tests.support.runs.bench import Bench
 from tests.support.runs.endings import LONG_LOAD
-from tests.support.runs.fixtures import bench, idle_bench, temporal
 from tests.support.store.counting import row_counts
-
-__all__ = ["bench", "idle_bench", "temporal"]
 
 pytestmark = pytest.mark.timeout(400)
 SOON = timedelta(seconds=60)

@@ -14,13 +14,10 @@ from domain.executions.windows import LedgerState
 from lab import Lab, PortChoice
 from tests.support.leaks import checker
 from tests.support.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
-from tests.support.leaks.fixtures import temporal
 from tests.support.paths import ROOT
 from tests.support.runs.bench import until
 from tests.support.security.hostile_server import bomb
 from tests.support.security.relay import Relay, reading, relay
-
-__all__ = ["temporal"]
 
 NAMES = [
     "bomb-2-200",

@@ -19,10 +19,7 @@ from domain.names import ABORT_UPDATE
 from domain.timing import Timing, TimingPreset
 from tests.support.kinds.countdown import CountdownWorkflow
 from tests.support.runs.bench import until
-from tests.support.runs.fixtures import temporal
 from worker import sandbox
-
-__all__ = ["temporal"]
 
 Run = WorkflowHandle[CountdownWorkflow, ExecutionSummary]
 

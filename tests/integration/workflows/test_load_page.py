@@ -20,11 +20,8 @@ from domain.measuring.load import BatchOrder, BatchReport, CaseRange, PageInput,
 from domain.names import load_queue
 from domain.timing import Timing, TimingPreset
 from tests.support.runs.bench import until
-from tests.support.runs.fixtures import temporal
 from worker import sandbox
 from workflows.windows.load_page import LoadPage
-
-__all__ = ["temporal"]
 
 SIZE = 2
 

@@ -1,4 +1,4 @@
-"""The server of the end-to-end tests, and what an undisturbed run on the two-service lab does."""
+"""What an undisturbed run on the two-service lab does."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from operations.processes.worker_process import kept_bytecode
 from tests.support.leaks import checker
 from tests.support.leaks.duo import FAULTS, ONCE, PATIENT, TOPOLOGY, Duo
 from tests.support.leaks.places import Part, Place, parts_of
-from tests.support.runs.fixtures import temporal
 from worker import running
-
-__all__ = ["temporal", "undisturbed"]
 
 
 @pytest.fixture(scope="session", autouse=True)
