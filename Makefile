@@ -2,7 +2,8 @@
 PYTHON ?= python3
 # End-to-end tests partly wait for a lab of their own, so more of them than cores run side by side; with four on two
 # cores (94 % of both in use) they wait for a processor instead.
-# Tests take from a millisecond to minutes, so who has none left takes some of another's.
+# They take from a millisecond to minutes, so a process gets the next test when it has nearly none left, the long ones
+# first; tests that ask about one run stay in one process.
 PARALLEL ?= 3
 SHARE ?= 15m
 VENV := .venv
@@ -42,7 +43,7 @@ unit: $(BIN)/.dev  ## pure decisions, reports, store on SQLite, command line wit
 	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not exhaustive' tests/unit tests/histories
 
 test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on the lab
-	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not exhaustive'
+	@$(BIN)/python -m pytest -p tests.support.scheduling -n $(PARALLEL) --dist loadscope -m 'not exhaustive'
 
 # Exhaustive tests take minutes each and share little: handed out one by one, none waits behind another while a worker
 # has nothing to do, as it does when whole blocks are handed out and stolen.

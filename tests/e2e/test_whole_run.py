@@ -1,27 +1,54 @@
-"""A whole run on the shop: what it finds, what it stores, what it leaves behind."""
+"""A whole run on the shop: what it finds, what it stores, what it leaves behind. One run answers nearly all of it."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
+import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
 
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.executions.windows import LedgerState
 from domain.faults.model import InjectionState
 from domain.measuring.load import CaseOutcome
-from domain.resilience.model import Phase
-from tests.support.runs.bench import STEADY_REQUESTS, Bench
+from domain.resilience.model import Phase, ResilienceSummary
+from lab import Lab, PortChoice
+from tests.support.runs.bench import STEADY_REQUESTS, Bench, unhurried_example
+from tests.support.runs.fixtures import QUICK
 from tests.support.store.counting import row_counts
+from worker import running
 
 PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shipping"}
 
 
-async def test_the_planted_pairs_fail_and_nothing_else(bench: Bench) -> None:
-    """Real faults find the three weaknesses that only pairs show, every case is measured, and everything is off."""
-    summary = await bench.run()
+@dataclass(frozen=True)
+class Whole:
+    """A run that has ended, and its lock, on a bench that is still there."""
 
+    bench: Bench
+    handle: WorkflowHandle[Any, Any]
+    summary: ResilienceSummary
+
+
+@pytest.fixture(scope="module")
+async def whole(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Whole]:
+    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
+        bench = Bench(temporal, lab, tmp_path_factory.mktemp("whole"))
+        async with running(temporal, bench.settings), bench:
+            handle = await bench.start()
+            summary = await handle.result()
+            await bench.lock_ended(handle)
+            yield Whole(bench, handle, summary)
+
+
+async def test_the_planted_pairs_fail_and_nothing_else(whole: Whole) -> None:
+    """Real faults find the three weaknesses that only pairs show, every case is measured, and everything is off."""
+    bench, summary = whole.bench, whole.summary
     results = await bench.store.results.all(summary.execution_id)
     assert {result.case_id for result in results if result.verdict is Verdict.FAILED} == PLANTED
     assert {case.case_id for case in summary.failed_cases} == PLANTED
@@ -33,10 +60,9 @@ async def test_the_planted_pairs_fail_and_nothing_else(bench: Bench) -> None:
     assert bench.lab.state().clean
 
 
-async def test_a_run_stores_every_row_exactly_once(bench: Bench) -> None:
+async def test_a_run_stores_every_row_exactly_once(whole: Whole) -> None:
     """Nothing is stored twice and nothing is missing, and the record has ended as the server reports."""
-    summary = await bench.run()
-
+    bench, summary = whole.bench, whole.summary
     rows = await row_counts(bench.store, summary.execution_id)
     assert rows["task_execution"] == 1
     assert rows["test_cases"] == 16
@@ -70,11 +96,9 @@ async def test_each_case_sends_exactly_its_requests(bench: Bench) -> None:
     assert counters["upserts"] == 1
 
 
-async def test_status_has_every_panel(bench: Bench) -> None:
+async def test_status_has_every_panel(whole: Whole) -> None:
     """After the run the query still returns analysis, injections, rules, load, phases and windows."""
-    handle = await bench.start()
-    await handle.result()
-    state = await bench.status(handle)
+    state = await whole.bench.status(whole.handle)
 
     assert state is not None
     assert [phase.phase for phase in state.phases] == [
@@ -105,12 +129,10 @@ async def test_status_has_every_panel(bench: Bench) -> None:
     assert len(state.windows) == 10
 
 
-async def test_only_one_fault_is_active_at_a_time(bench: Bench) -> None:
+async def test_only_one_fault_is_active_at_a_time(whole: Whole) -> None:
     """By the lab's own log no two faults overlap, and rules come after the last of them."""
-    await bench.run()
-
     async with httpx.AsyncClient(trust_env=False) as client:
-        log = (await client.get(f"{bench.lab.addresses.admin}/lab/log")).json()
+        log = (await client.get(f"{whole.bench.lab.addresses.admin}/lab/log")).json()
     faults = sorted(
         (entry["on_at"]["monotonic"], entry["off_at"]["monotonic"]) for entry in log if entry["kind"] == "fault"
     )
@@ -120,12 +142,9 @@ async def test_only_one_fault_is_active_at_a_time(bench: Bench) -> None:
     assert all(entry["off_at"] is not None for entry in log)
 
 
-async def test_histories_carry_only_ids_and_summaries(bench: Bench) -> None:
+async def test_histories_carry_only_ids_and_summaries(whole: Whole) -> None:
     """No payload of the run's workflows is large, and a batch costs about as many events as an activity."""
-    handle = await bench.start()
-    summary = await handle.result()
-    await bench.lock_ended(handle)
-
+    bench, handle, summary = whole.bench, whole.handle, whole.summary
     ids = [f"rules/{summary.execution_id}", f"load/{summary.execution_id}/0", f"fault/{summary.execution_id}/reviews"]
     for workflow_id in [handle.id, *ids]:
         history = await bench.temporal.get_workflow_handle(workflow_id).fetch_history()
