@@ -5,6 +5,8 @@ PYTHON ?= python3
 # They take from a millisecond to minutes, so a process gets the next test when it has nearly none left, the long ones
 # first; tests that ask about one run stay in one process.
 PARALLEL ?= 3
+# Exhaustive tests wait longer: for deaths to be noticed, and for what must stay absent.
+PARALLEL_EXHAUSTIVE ?= 4
 SHARE ?= 15m
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,10 +50,10 @@ test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on
 # Exhaustive tests take minutes each and share little: handed out one by one, none waits behind another while a worker
 # has nothing to do, as it does when whole blocks are handed out and stolen.
 test-all: test  ## everything, the exhaustive tests included
-	@$(BIN)/python -m pytest -n $(PARALLEL) --dist load --maxschedchunk 1 -m exhaustive
+	@$(BIN)/python -m pytest -n $(PARALLEL_EXHAUSTIVE) --dist load --maxschedchunk 1 -m exhaustive
 
 test-share: $(BIN)/.dev  ## a share of the exhaustive tests, 15 minutes of them (SHARE=30m): touched folders first
-	@$(BIN)/python -m pytest -p tests.support.share --share $(SHARE) -n $(PARALLEL) --dist load --maxschedchunk 1 -m exhaustive
+	@$(BIN)/python -m pytest -p tests.support.share --share $(SHARE) -n $(PARALLEL_EXHAUSTIVE) --dist load --maxschedchunk 1 -m exhaustive
 
 soak: $(BIN)/.dev  ## random troubles until the time is over (SOAK=10m, SEED=random); ends with figures and what went wrong
 	@$(BIN)/python -m tests.leaks.soak
