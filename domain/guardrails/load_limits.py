@@ -86,9 +86,9 @@ def groups_and_controls(plan: Plan) -> tuple[int, int]:
 
 def _counts(plan: Plan) -> tuple[int, int, int]:
     """Count the measured cases, their groups, and the groups with a control."""
-    on_purpose, measured, groups, controls = PlanExclusions(plan), 0, 0, 0
+    on_purpose, names, measured, groups, controls = PlanExclusions(plan), plan.service_names, 0, 0, 0
     for batch in batches_in(CaseRange(first=0, end=case_count(len(plan.services))), BATCH_SIZE):
-        cases = [case for case in cases_in(plan.service_names, batch) if on_purpose.reason(case) is None]
+        cases = [case for case in cases_in(names, batch) if on_purpose.reason(case) is None]
         found = groups_of(plan, cases)
         measured += len(cases)
         groups += len(found)

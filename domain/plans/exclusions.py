@@ -32,6 +32,8 @@ class PlanExclusions:
 
     def reason(self, case: Case) -> str | None:
         """Return why the plan excludes a case; None if it does not."""
+        if not self._reasons:
+            return None
         found = next((self._reasons[form] for form in case_forms(case) if form in self._reasons), None)
         return None if found is None else ON_PURPOSE + (f": {found}" if found else "")
 
