@@ -141,8 +141,21 @@ def of_locust(url: str, connections: int, seconds: float) -> Found:
     return found(measured, took)
 
 
-ASYNC = {"holdfast": of_holdfast, "aiohttp": of_aiohttp, "pyreqwest": of_pyreqwest, "httpx": of_httpx}
-OURS, UVLOOP, ASYNCIO = "holdfast", "+uvloop", "+asyncio"
+async def of_nothing(url: str, connections: int, seconds: float) -> Found:
+    """Bytes out and in, as the floor of all clients in Python."""
+    from benchmarks.floor import floor
+
+    return found(*await floor(url, connections, seconds))
+
+
+OURS, UVLOOP, ASYNCIO, FLOOR = "holdfast", "+uvloop", "+asyncio", "bytes only"
+ASYNC = {
+    OURS: of_holdfast,
+    FLOOR: of_nothing,
+    "aiohttp": of_aiohttp,
+    "pyreqwest": of_pyreqwest,
+    "httpx": of_httpx,
+}
 
 
 def main() -> None:
@@ -155,7 +168,7 @@ def main() -> None:
         from clients.load import loop
 
         # Holdfast runs on the event loop of the shipped load process, whichever that is.
-        shipped = client == OURS or client.endswith(UVLOOP)
+        shipped = client in (OURS, FLOOR) or client.endswith(UVLOOP)
         result = (loop.run if shipped else asyncio.run)(ASYNC[name](url, int(connections), float(seconds)))
     print(json.dumps(asdict(result)), flush=True)
 
