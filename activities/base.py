@@ -190,3 +190,14 @@ async def poll(
         if end.over:
             return None
         await asyncio.sleep(min(every, end.left).total_seconds())
+
+
+async def poll_until(
+    done: Callable[[], Awaitable[bool]], *, end: Deadline, every: timedelta, stubborn: bool = False
+) -> bool:
+    """Poll until `done` returns True; False once `end` has passed. Errors are treated as by `poll`."""
+
+    async def look() -> bool | None:
+        return await done() or None
+
+    return await poll(look, end=end, every=every, stubborn=stubborn) is not None

@@ -79,11 +79,12 @@ def deadline(longest: timedelta) -> Deadline:
 
 
 def closing_deadline(longest: timedelta, at_least: timedelta) -> Deadline:
-    """Return `deadline(longest)`, but not before `at_least` from now.
+    """Return `deadline(longest)`, but never sooner than `at_least` from now.
 
-    For closing and verifying, however late a worker picks the activity up. `at_least` never exceeds `longest`.
+    For closing and verifying: however late a worker picks the activity up, it has time for several polls. The extra
+    time never exceeds `longest`.
     """
-    # Verifying takes several looks. If the worker that came late gave up without them, nobody else would take them.
+    # A late worker that gave up without polling would leave the window unverified: nobody else would look.
     return max(deadline(longest), Deadline.after(min(longest, at_least)))
 
 

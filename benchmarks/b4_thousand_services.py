@@ -30,7 +30,7 @@ from domain.measuring.load import CaseRange
 from domain.names import WorkflowType, load_queue, lock_workflow_id
 from domain.plans.environments import environment_in
 from domain.plans.plan import Plan
-from operations.processes.worker_process import kept_bytecode
+from operations.processes.worker_process import private_bytecode_cache
 from worker import WORKFLOWS, sandbox
 
 TITLE = "A thousand services: orchestration alone"
@@ -63,7 +63,7 @@ def plan_of(services: int) -> dict[str, Any]:
 
 def main(services: int = SERVICES) -> list[Row]:
     """Measure the arithmetic of cases, and one run."""
-    with kept_bytecode():
+    with private_bytecode_cache():
         return [*_arithmetic(services), *asyncio.run(_run(services))]
 
 

@@ -20,7 +20,7 @@ from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import _Definition
 
-from operations.processes.worker_process import kept_bytecode
+from operations.processes.worker_process import private_bytecode_cache
 from worker import WORKFLOWS, sandbox
 
 ROUNDS = 20
@@ -61,5 +61,5 @@ def _or_nan(runner: WorkflowRunner, workflow: type) -> float:
 
 
 if __name__ == "__main__":
-    with kept_bytecode():
+    with private_bytecode_cache():
         asyncio.run(main())

@@ -18,7 +18,7 @@ from domain.executions.outcome import ExitCode
 from domain.guardrails.check import outside
 from domain.plans.addresses import addresses_in
 from domain.plans.plan import Plan
-from operations.definitions import DefinitionFile, PlanFile, checked, read_definition
+from operations.definitions import DefinitionFile, PlanFile, check_file, validate_definition
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
 """A plan file. `-` is standard input."""
@@ -34,7 +34,7 @@ def valid_definition(path: Path, *, as_json: bool = False) -> DefinitionFile:
     """
     if not as_json:
         return valid_document(read_plan_file(path), str(path))
-    file, facts = checked(path)
+    file, facts = check_file(path)
     if file is None:
         say_json(facts)
         raise SystemExit(ExitCode.INVALID)
@@ -55,7 +55,7 @@ def valid_plan(path: Path, *, as_json: bool = False) -> PlanFile:
 
 def valid_document(document: object, where: str) -> DefinitionFile:
     """Validate a document, or show every problem and exit 2."""
-    file, problems = read_definition(document)
+    file, problems = validate_definition(document)
     if file is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         complain(f"{where}: {count}")
@@ -65,7 +65,7 @@ def valid_document(document: object, where: str) -> DefinitionFile:
     return file
 
 
-def is_of_our_lab(plan: Plan) -> bool:
+def is_our_lab(plan: Plan) -> bool:
     """Return whether the plan touches only this user's labs on this machine.
 
     A local address alone proves little: a `kubectl port-forward` may be behind it.
@@ -79,7 +79,7 @@ def is_local(plan: Plan) -> bool:
     return all(address_of(str(url)).is_loopback for _, url in addresses_in(plan.model_dump(by_alias=True)))
 
 
-def mention_refusals(plan: Plan) -> None:
+def warn_of_refusals(plan: Plan) -> None:
     """Warn of what a worker with this terminal's settings would refuse.
 
     It is only a warning, because the settings that count are those of the real worker.
@@ -99,14 +99,14 @@ def mention_refusals(plan: Plan) -> None:
             complain(f"  ... and {len(problems) - _MOST_MENTIONED} more")
 
 
-def confirm(file: DefinitionFile, *, unasked: bool, question: str = "", also: str = "") -> None:
-    """Ask once before a system is touched, unless `unasked` or nothing will be broken. Without consent, exit.
+def confirm(file: DefinitionFile, *, assume_yes: bool, question: str = "", also: str = "") -> None:
+    """Ask once before anything is broken, and exit without consent.
 
-    Without a terminal only `--yes` gives consent: exit with 2. A refusal exits with 7. `also` is what the run does
-    besides breaking services.
+    Nothing is asked with `assume_yes`, or if nothing will be broken. Without a terminal, only `--yes` gives consent:
+    exit with 2. A refusal exits with 7. `also` names what the run does besides breaking services.
     """
     warning = file.kind.warning(file.definition)
-    if unasked or not (warning or question):
+    if assume_yes or not (warning or question):
         return
     question = question or " ".join(part for part in (warning, also, "Go on?") if part)
     if not on_terminal(sys.stdin):

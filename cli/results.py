@@ -11,7 +11,7 @@ from cli.ui.resilience.verdict_table import conclusion, table
 from domain.errors import HoldfastError
 from domain.executions.outcome import ExitCode, RunOutcome
 from domain.resilience.model import ResilienceSummary
-from operations.stores import ask_store
+from operations.stores import query_store
 from reports.build.shown_cases import as_shown
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ async def _cases(summary: ResilienceSummary, database_url: str | None) -> Sequen
     if summary.cases.total > LARGEST_TABLE:
         return table([*summary.failed_cases, *summary.inconclusive_cases])
     try:
-        results = await ask_store(lambda store: store.results.all(summary.execution_id), database_url)
+        results = await query_store(lambda store: store.results.all(summary.execution_id), database_url)
     except HoldfastError as error:
         complain(f"the store cannot be read here, so cases that passed are not shown ({error.message})")
         return table([*summary.failed_cases, *summary.inconclusive_cases])

@@ -14,19 +14,19 @@ from aiohttp import hdrs, web
 
 from lab.envelope import Handler, failure
 
-_HERE = ("127.0.0.1", "localhost", "::1")
-_NOT_ACROSS = ("same-origin", "none")
+_OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
+_SAME_SITE = ("same-origin", "none")
 """Values of Sec-Fetch-Site for requests that no other site caused. They come from a page of ours or from the address
 bar."""
 
 
 @web.middleware
-async def only_programs(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def refuse_browsers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a web page can send.
 
     A refused request has no effect: it is neither read nor counted.
     """
-    why = _from_elsewhere(request)
+    why = _why_foreign(request)
     if why:
         return failure("403", f"refused: {why}", 403)
     if request.body_exists and request.content_type != "application/json":
@@ -34,17 +34,17 @@ async def only_programs(request: web.Request, handler: Handler) -> web.StreamRes
     return await handler(request)
 
 
-def _from_elsewhere(request: web.Request) -> str:
-    """Explain why a request concerns another site; empty if it does not.
+def _why_foreign(request: web.Request) -> str:
+    """Return why a request is refused; empty if it is not.
 
-    It may have been meant for another site, or come from one.
+    It was addressed to another host, or a page of another site caused it.
     """
     hosts = request.headers.getall(hdrs.HOST, [])
-    if len(hosts) != 1 or _name_in(hosts[0]) not in _HERE:
+    if len(hosts) != 1 or _name_in(hosts[0]) not in _OWN_HOSTS:
         return "Host must be this machine's own name, 127.0.0.1 or localhost"
     if any(origin != f"http://{hosts[0]}" for origin in request.headers.getall(hdrs.ORIGIN, [])):
         return "it comes from a page of another origin"
-    if any(site not in _NOT_ACROSS for site in request.headers.getall("Sec-Fetch-Site", [])):
+    if any(site not in _SAME_SITE for site in request.headers.getall("Sec-Fetch-Site", [])):
         return "it comes from a page of another site"
     return ""
 

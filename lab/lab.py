@@ -13,7 +13,7 @@ from aiohttp import web
 
 from lab.addresses import LabAddresses, LabState
 from lab.admin import Admin
-from lab.browsers import only_programs
+from lab.browsers import refuse_browsers
 from lab.cluster import Cluster
 from lab.faults.server import FaultService
 from lab.journal import Counters
@@ -181,7 +181,7 @@ class Lab:
 
     async def _run(self, app: web.Application, sock: socket.socket) -> None:
         # Every endpoint of the lab is started here, so none can be added without this check.
-        app.middlewares.insert(0, only_programs)
+        app.middlewares.insert(0, refuse_browsers)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self._runners.append(runner)

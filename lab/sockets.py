@@ -61,10 +61,8 @@ def _bound(port: int) -> socket.socket:
 def bind(preferred: int | None, choice: PortChoice) -> socket.socket:
     """Bind a port as `choice` requires."""
     if choice is PortChoice.PREFERRED and preferred is not None:
-        try:
+        with contextlib.suppress(OSError):
             return _bound(preferred)
-        except OSError:
-            return _bound(0)
     return _bound(0)
 
 
@@ -91,8 +89,8 @@ class Listener:
 
     def __init__(self, handler: Handler, preferred: int | None, choice: PortChoice) -> None:
         self._handler = handler
-        self._first: socket.socket | None = bind(preferred, choice)
-        self.port: int = self._first.getsockname()[1]
+        self._unused: socket.socket | None = bind(preferred, choice)
+        self.port: int = self._unused.getsockname()[1]
         self._guard = _bound(self.port) if sys.platform == "linux" else None
         self._runner: web.ServerRunner | None = None
         self._lock = asyncio.Lock()
@@ -113,7 +111,7 @@ class Listener:
     async def close(self) -> None:
         """Close the address for good and give the port back."""
         await self.settle(lambda: False)
-        for sock in (self._first, self._guard):
+        for sock in (self._unused, self._guard):
             if sock is not None:
                 sock.close()
 
@@ -125,7 +123,9 @@ class Listener:
                 await self._close(self._runner)
 
     async def _open(self) -> None:
-        sock, self._first = self._first or _bound(self.port), None
+        # The first opening uses the socket that chose the port. Later ones bind the same port again.
+        sock = self._unused or _bound(self.port)
+        self._unused = None
         server = web.Server(
             self._handle,
             request_factory=_request,

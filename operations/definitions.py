@@ -31,8 +31,8 @@ class DefinitionFile:
         """Summarise the definition in one line."""
         return self.kind.summarised(self.definition)
 
-    def numbers(self) -> dict[str, Any]:
-        """Return the summary as JSON facts."""
+    def facts(self) -> dict[str, Any]:
+        """Return JSON facts about the definition."""
         return {"kind": self.kind.name, "name": self.name}
 
 
@@ -44,15 +44,15 @@ class PlanFile(DefinitionFile):
         """The plan."""
         return cast("Plan", self.definition)
 
-    def numbers(self) -> dict[str, Any]:
-        """Return the summary as JSON facts.
+    def facts(self) -> dict[str, Any]:
+        """Return JSON facts about the plan.
 
         `requests` is the most that the cases may send.
         """
         return numbers_of(self.plan)
 
 
-def read_definition(document: object) -> tuple[DefinitionFile | None, list[Problem]]:
+def validate_definition(document: object) -> tuple[DefinitionFile | None, list[Problem]]:
     """Validate a document of any kind. Returns either the definition or at least one problem."""
     kind = kind_of(document)
     definition, problems = kind.check(document)
@@ -61,10 +61,10 @@ def read_definition(document: object) -> tuple[DefinitionFile | None, list[Probl
     return (PlanFile if isinstance(definition, Plan) else DefinitionFile)(kind, definition, document), problems
 
 
-def checked(path: Path) -> tuple[DefinitionFile | None, dict[str, Any]]:
-    """Check a file. Returns the definition, if valid, and JSON facts.
+def check_file(path: Path) -> tuple[DefinitionFile | None, dict[str, Any]]:
+    """Read and validate a file. Return the definition, or None, and JSON facts.
 
-    The facts are the numbers of a valid definition, or the problems of an invalid one.
+    The facts describe a valid definition, or list the problems of an invalid one.
     """
     try:
         document = read_plan_file(path)
@@ -72,11 +72,11 @@ def checked(path: Path) -> tuple[DefinitionFile | None, dict[str, Any]]:
         problem_facts = Problem(path="", message=error.message, hint=error.hint).model_dump()
         place = {"file": str(path), "line": error.line, "column": error.column}
         return None, {"file": str(path), "valid": False, "problems": [place | problem_facts]}
-    file, problems = read_definition(document)
+    file, problems = validate_definition(document)
     problem_rows = [{"file": str(path), **problem.model_dump()} for problem in problems]
     return file, {
         "file": str(path),
         "valid": file is not None,
-        **(file.numbers() if file else {}),
+        **(file.facts() if file else {}),
         "problems": problem_rows,
     }

@@ -22,12 +22,12 @@ STORE_PATIENCE = 15.0
 """Seconds before we give up on a database that does not answer."""
 
 
-async def ask_store(
+async def query_store(
     question: Callable[[Store], Awaitable[T]], database_url: str | None = None, patience: float = STORE_PATIENCE
 ) -> T:
-    """Ask the store one question.
+    """Open the existing store, run one query on it, and close it.
 
-    A missing store is not created: an empty one would answer that all is well.
+    A missing store is never created: an empty one would answer that all is well.
 
     Raises:
         HoldfastError: STORE_UNAVAILABLE.

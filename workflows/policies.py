@@ -27,6 +27,8 @@ from domain.timing import Timing
 _BACKOFF = 2.0
 _QUICK_ATTEMPTS = 4
 """The first call and three retries (`peer-contract` section 5)."""
+_UNLIMITED_ATTEMPTS = 0
+"""Temporal's value for no limit."""
 
 LONGEST_WAIT = timedelta(days=7)
 """Longest wait for something that lasts as long as a run.
@@ -98,7 +100,7 @@ def opening(timing: Timing) -> ActivityOptions:
 def bookkeeping(timing: Timing) -> ActivityOptions:
     """Return the policy of a write to the store, retried without limit."""
     # A run must not lose track of what it switched on.
-    return {**quick(timing), "retry_policy": _retry(timing, 0)}
+    return {**quick(timing), "retry_policy": _retry(timing, _UNLIMITED_ATTEMPTS)}
 
 
 def carefully(timing: Timing, longest: timedelta) -> ActivityOptions:
@@ -111,7 +113,7 @@ def carefully(timing: Timing, longest: timedelta) -> ActivityOptions:
         # Includes time to remove what an earlier attempt left, which must stay absent for `settle` before the call.
         "start_to_close_timeout": longest + timing.settle + timing.call_timeout * 3,
         "heartbeat_timeout": timing.heartbeat_timeout,
-        "retry_policy": _retry(timing, 0),
+        "retry_policy": _retry(timing, _UNLIMITED_ATTEMPTS),
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }
 
@@ -125,7 +127,7 @@ def waiting(timing: Timing, longest: timedelta) -> ActivityOptions:
         "start_to_close_timeout": longest + timing.call_timeout,
         "schedule_to_close_timeout": longest + 2 * timing.call_timeout + 2 * timing.heartbeat_timeout,
         "heartbeat_timeout": timing.heartbeat_timeout,
-        "retry_policy": _retry(timing, 0),
+        "retry_policy": _retry(timing, _UNLIMITED_ATTEMPTS),
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }
 
@@ -147,7 +149,7 @@ def closing(timing: Timing, recovery: timedelta) -> ActivityOptions:
     return {
         "start_to_close_timeout": recovery + timing.settle + timing.call_timeout * 2,
         "heartbeat_timeout": timing.heartbeat_timeout,
-        "retry_policy": _retry(timing, 0),
+        "retry_policy": _retry(timing, _UNLIMITED_ATTEMPTS),
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }
 
@@ -160,7 +162,7 @@ def measuring(timing: Timing, longest: timedelta, queue: str) -> ActivityOptions
     return {
         "start_to_close_timeout": longest + timing.call_timeout,
         "heartbeat_timeout": timing.heartbeat_timeout,
-        "retry_policy": _retry(timing, 0),
+        "retry_policy": _retry(timing, _UNLIMITED_ATTEMPTS),
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         "task_queue": queue,
     }

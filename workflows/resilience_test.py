@@ -60,7 +60,7 @@ class ResilienceTest(DiscoveringRun):
             ApplicationError: type = the error's code, detail = `RunFailure`.
         """
         self._accept(raw, unexpected)
-        return await self._to_the_end(self._stages(), self._plan.stop.deadline)
+        return await self._run_to_end(self._stages(), self._plan.stop.deadline)
 
     async def _stages(self) -> ResilienceSummary:
         """Run all stages in order (`docs/architecture.md`)."""
@@ -99,7 +99,7 @@ class ResilienceTest(DiscoveringRun):
         self._record = await workflow.execute_activity_method(
             ExecutionActivities.create, new, summary="Store plan and record", **policies.quick(Timing())
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.recorded(self.execution)
         self._publish()
 
@@ -108,7 +108,7 @@ class ResilienceTest(DiscoveringRun):
         window = self._window_input(self._plan.timeouts.recovery.total_seconds())
         order = LockInput(**window.model_dump(), leftovers=self._input.leftovers)
         self._early.holds(await take_lock(self._plan, order, self._input.if_busy, self._board))
-        self._ensure_going_on()
+        self._raise_if_ending()
 
     async def _meet_steady_state(self) -> None:
         """Require the steady state before anything is switched on (GENERATING_CASES).
@@ -125,7 +125,7 @@ class ResilienceTest(DiscoveringRun):
     async def _analyze_traffic(self) -> None:
         """Record the calls that one request causes (ANALYZING_PATTERNS)."""
         await self._enter(Phase.ANALYZING_PATTERNS)
-        await self._unpaused()
+        await self._wait_while_paused()
         hold = durations.recording_hold(self._plan, self.execution.timing.analyze_dedupe)
         report = await workflow.execute_child_workflow(
             RecordingWindow.run,
@@ -134,7 +134,7 @@ class ResilienceTest(DiscoveringRun):
             static_summary="Record the traffic of one request",
             **policies.WINDOW,
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.analyzed(report)
         self._publish()
         if not report.recovery_verified:
@@ -152,7 +152,7 @@ class ResilienceTest(DiscoveringRun):
             summary="Generate cases and baggage tokens",
             **policies.bookkeeping(self.execution.timing),
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.generated(cases)
         self._publish()
 
@@ -178,7 +178,7 @@ class ResilienceTest(DiscoveringRun):
         self._excluded = coverage.joined(self._excluded, later)
 
     async def _break(self, service: str) -> FaultReport:
-        await self._unpaused()
+        await self._wait_while_paused()
         order = self._fault_input(service)
         if self._discovered:
             order = order.model_copy(update=self._asking(service))
@@ -194,7 +194,7 @@ class ResilienceTest(DiscoveringRun):
         )
         if order.terse:
             self._board.window_changed(window_change_for(order, window_id, workflow.now(), report), workflow.now())
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.injected(report)
         self._publish()
         if not report.recovery_verified:
@@ -214,8 +214,8 @@ class ResilienceTest(DiscoveringRun):
                 summary="Record which cases cannot be measured",
                 **policies.bookkeeping(self.execution.timing),
             )
-            self._ensure_going_on()
-        await self._unpaused()
+            self._raise_if_ending()
+        await self._wait_while_paused()
         order = self._rules_order()
         self._board.rules_planned(order.ttl_seconds)
         self._rules = await workflow.start_child_workflow(
@@ -231,7 +231,7 @@ class ResilienceTest(DiscoveringRun):
             # The signal may have swallowed the cancel. A paused load test would then never end.
             self._rules.cancel()
         report = await self._rules
-        self._ensure_going_on()
+        self._raise_if_ending()
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the rules were not seen to end; see the ledger")
 
@@ -243,7 +243,7 @@ class ResilienceTest(DiscoveringRun):
         judgement = await workflow.execute_activity_method(
             JudgingActivities.judge, self._ref, summary="Judge", **policies.bookkeeping(self.execution.timing)
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.judged(judgement)
         await self._check_steady_state(SteadyMoment.AFTER)
         await self._record_end(RunStatus.COMPLETED, None)

@@ -8,15 +8,15 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll
+from activities.base import poll_until
 from activities.clocks import closing_deadline
 from activities.permit import TAKE_LOCK, Permit, acts, closes, may_ask_again, reads
 from activities.recovery.active_at_peers import left_active
 from activities.recovery.clean_before_run import BY as CLEANER
 from activities.recovery.clean_before_run import Cleaner
 from activities.run.ended_runs import SERVER_POLL, write_ending
-from activities.run.other_runs import Others
-from activities.stages.steady import steady_again, was_touched
+from activities.run.other_runs import OtherRuns
+from activities.stages.steady import wait_until_steady, was_touched
 from activities.stages.targets import require_targets
 from activities.toolbox import Subject, Toolbox
 from clients.temporal.runs import RunDirectory
@@ -77,7 +77,7 @@ class LockActivities:
 
         Empty if there is none any more.
         """
-        living = await self._others(await self._tools.subject(order.execution_id)).living()
+        living = await self._others(await self._tools.subject(order.execution_id)).still_running()
         if not living:
             return LockHolder()
         row = living[0]
@@ -97,16 +97,18 @@ class LockActivities:
         With `cancel`, cancel those runs first.
         """
         others = self._others(await self._tools.subject(wait.execution_id))
-        living = await others.living()
-        for workflow_id, run_id in {(row.parent_workflow_id, row.parent_run_id) for row in living if wait.cancel}:
-            await self._runs.cancel(workflow_id, run_id)
-        while await others.living():  # noqa: ASYNC110 - the event is on the server and in the store
+        if wait.cancel:
+            for workflow_id, run_id in {
+                (row.parent_workflow_id, row.parent_run_id) for row in await others.still_running()
+            }:
+                await self._runs.cancel(workflow_id, run_id)
+        while await others.still_running():  # noqa: ASYNC110 - the event is on the server and in the store
             await asyncio.sleep(SERVER_POLL)
         # Otherwise two runs that wait for each other would check again at the same moment, for ever.
         await asyncio.sleep(random.uniform(0, _APART))  # noqa: S311 - not a secret
 
-    def _others(self, subject: Subject) -> Others:
-        return Others(self._tools, self._runs, subject, self._tools.rails.environments)
+    def _others(self, subject: Subject) -> OtherRuns:
+        return OtherRuns(self._tools, self._runs, subject, self._tools.rails.environments)
 
     @activity.defn(name="await_run_ended")
     @reads
@@ -140,7 +142,7 @@ class LockActivities:
         await require_targets(self._tools, subject)
         others = self._others(subject)
         cleans = order.leftovers is Leftovers.CLEAN
-        if not cleans or await others.living():
+        if not cleans or await others.still_running():
             await others.refuse()
         left = await left_active(self._tools, subject, FAULT_PREFIX)
         cleaned: list[str] = []
@@ -184,20 +186,20 @@ class LockActivities:
         final_states = (*SETTLED, LedgerState.UNVERIFIED)
         rows: list[LedgerEntry] = []
 
-        async def look() -> bool | None:
+        async def all_settled() -> bool:
             nonlocal rows
             rows = [
                 entry
                 for entry in await self._tools.store.ledger.of(order.execution_id)
                 if entry.kind is not WindowKind.LOCK
             ]
-            return all(row.state in final_states for row in rows) or None
+            return all(row.state in final_states for row in rows)
 
         timing, services = subject.execution.timing, len(subject.plan.services)
         longest = settled_within(subject.plan.timeouts.recovery, services, timing)
         # If this starts late because no worker was up, the windows only begin to close now.
         end = closing_deadline(longest, settled_within(timedelta(0), services, timing))
-        await poll(look, end=end, every=timing.poll)
+        await poll_until(all_settled, end=end, every=timing.poll)
         # Rows of the last look, not read again: a window that came too late to begin anything may have written its
         # intent since.
         return OpenWindows(windows=[row.window_id for row in rows if row.state not in SETTLED])
@@ -214,24 +216,25 @@ class LockActivities:
 
         left = ["the peers could not be asked whether everything is off"]
 
-        async def look() -> bool | None:
+        async def nothing_left() -> bool:
             nonlocal left
             left = await left_active(self._tools, subject, ours)
-            return None if left else True
+            return not left
 
         longest, at_least = subject.plan.timeouts.stability, subject.execution.timing.call_timeout
         end = closing_deadline(longest, at_least)
-        verified = await poll(look, end=end, every=subject.execution.timing.poll, stubborn=True)
+        verified = await poll_until(nothing_left, end=end, every=subject.execution.timing.poll, stubborn=True)
         if not verified:
             return Closing(verified=False, detail="; ".join(left))
-        if subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id):
-            if refused := await may_ask_again(self._tools, subject):
-                return Closing(verified=False, detail=f"nothing is on, but the steady state was not checked: {refused}")
-            # A deadline of its own: if the peers were late to become clean, the system may still be settling.
-            why = await steady_again(self._tools, subject, closing_deadline(longest * 2, at_least))
-            return Closing(
-                verified=not why, detail=f"nothing is on, but the steady state is not met: {why}" if why else ""
-            )
+        checks = subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id)
+        if not checks:
+            return Closing(verified=True)
+        if refused := await may_ask_again(self._tools, subject):
+            return Closing(verified=False, detail=f"nothing is on, but the steady state was not checked: {refused}")
+        # A deadline of its own: if the peers were late to become clean, the system may still be settling.
+        unmet = await wait_until_steady(self._tools, subject, closing_deadline(longest * 2, at_least))
+        if unmet:
+            return Closing(verified=False, detail=f"nothing is on, but the steady state is not met: {unmet}")
         return Closing(verified=True)
 
     @activity.defn(name="finish_from_server")

@@ -18,7 +18,7 @@ from domain.plans.environments import Named, touched
 _SHOWN = 5
 
 
-class Others:
+class OtherRuns:
     """The other runs on a run's namespace and peers."""
 
     def __init__(self, tools: Toolbox, runs: RunDirectory, subject: Subject, named: Named) -> None:
@@ -37,7 +37,7 @@ class Others:
         same = {number: await self._shares_a_place(number) for number in {row.execution_id for row in rows}}
         return [row for row in rows if same[row.execution_id]]
 
-    async def living(self) -> list[LedgerEntry]:
+    async def still_running(self) -> list[LedgerEntry]:
         """Return the unsettled rows whose window or run is still running."""
         return [row for row in await self.unsettled() if await self._is_living(row)]
 

@@ -12,7 +12,7 @@ from activities.permit import OF_THE_RUN, Permit, acts, ask
 from activities.toolbox import Subject, Toolbox
 from clients.peers.stability import answer_of
 from clients.store.read_models import LogLevel
-from domain.cases.tokens import marker
+from domain.cases.tokens import analysis_marker
 from domain.executions.execution import ExecutionRef
 from domain.measuring.samples import is_error
 from domain.measuring.stop_conditions import FailingHealth, FailingRequests
@@ -62,7 +62,7 @@ class StopActivities:
 
     def _request(self, subject: Subject) -> Ask:
         # With the analysis marker: while the proxy records, a request without it would look like lost baggage.
-        probe = self._tools.probe(subject.plan).prepare(marker(subject.execution.record_id))
+        probe = self._tools.probe(subject.plan).prepare(analysis_marker(subject.execution.record_id))
 
         async def send() -> str:
             sample = await probe.send_once()

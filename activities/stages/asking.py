@@ -36,25 +36,26 @@ async def require_running(tools: Toolbox, subject: Subject, faults: Mapping[str,
 
 
 async def ask(
-    tools: Toolbox, subject: Subject, wanted: int, marks: Sequence[str] = ()
+    tools: Toolbox, subject: Subject, requests: int, markers: Sequence[str] = ()
 ) -> tuple[list[Answer], Measurement]:
-    """Send the plan's request `wanted` times, as the load test does.
+    """Send the plan's request several times, as the load test does.
 
-    Each request carries one of `marks` as baggage, by which its calls are recognised in recordings. Without `marks`,
-    the requests carry no baggage.
+    Each request carries one of `markers` as baggage, by which its calls are recognised in recordings. Without
+    `markers`, the requests carry no baggage.
 
     Returns:
         The redacted answers, and the measurement of the requests.
     """
-    baggage: Sequence[str | None] = marks or [None] * wanted
+    baggage: Sequence[str | None] = markers or [None] * requests
     redactor, load = tools.redactor(subject.plan), subject.plan.load
     samples: list[RequestSample] = []
     answers: list[Answer] = []
-    left = iter([tools.probe(subject.plan).prepare(mark) for mark in baggage[:wanted]])
+    # Shared by all senders: each takes the next probe.
+    unsent = iter([tools.probe(subject.plan).prepare(marker) for marker in baggage[:requests]])
 
     async def work(delay: float) -> None:
         await asyncio.sleep(delay)
-        for probe in left:
+        for probe in unsent:
             sample, body = await probe.ask()
             samples.append(sample)
             answers.append(_answer(sample, body, redactor))
@@ -62,10 +63,14 @@ async def ask(
                 return
 
     started = time.perf_counter_ns()
-    # At the plan's concurrency, or at its rate with even spacing: a few requests need no random arrivals.
+    if load.rate is not None:
+        # Evenly spaced: a few requests need no random arrivals.
+        delays = [number / load.rate for number in range(requests)]
+    else:
+        delays = [0.0] * min(load.concurrency, requests)
     async with asyncio.TaskGroup() as group:
-        for number in range(wanted if load.rate is not None else min(load.concurrency, wanted)):
-            group.create_task(work(number / load.rate if load.rate is not None else 0))
+        for delay in delays:
+            group.create_task(work(delay))
     last = next((answer for answer in reversed(answers) if answer.status is not None), Answer(None, ""))
     measurement = measure(
         samples,

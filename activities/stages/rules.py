@@ -96,16 +96,14 @@ class RulesActivities:
 
     async def _rules(self, subject: Subject, order: RulesOrder) -> list[Rule]:
         tokens = await self._tools.store.cases.tokens(order.execution_id)
-        kept = await self._tools.store.traffic.captured(order.execution_id)
-        wire = self._tools.secrets.path_on_the_wire
-        captured = sorted(
-            (
-                answer.model_copy(update={"path": wire(answer.path)})
-                for answer in kept
-                if answer.service in order.services
-            ),
-            key=lambda answer: (answer.service, answer.position),
-        )
+        on_the_wire = self._tools.secrets.path_on_the_wire
+        captured = [
+            answer.model_copy(update={"path": on_the_wire(answer.path)})
+            for answer in await self._tools.store.traffic.captured(order.execution_id)
+            if answer.service in order.services
+        ]
+        # `groupby` needs the answers of a service side by side.
+        captured.sort(key=lambda answer: (answer.service, answer.position))
         rules = []
         for service, answers in groupby(captured, key=lambda answer: answer.service):
             rules += build_rules(subject.execution.record_id, service, tokens[service], list(answers))

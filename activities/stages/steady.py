@@ -6,20 +6,21 @@ import asyncio
 
 from temporalio import activity
 
-from activities.base import poll
+from activities.base import poll_until
 from activities.clocks import Deadline, deadline
 from activities.permit import OF_THE_RUN, Permit, acts
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
 from domain.executions.windows import WindowKind
+from domain.measuring import steady_state
 from domain.measuring.steady_report import SteadyMoment, SteadyOrder, SteadyReport
-from domain.measuring.steady_state import SteadyAnswer, unmet
+from domain.measuring.steady_state import SteadyAnswer
 from domain.traffic.exchange import RequestSample
 from domain.units import format_duration
 
 
 class SteadyActivities:
-    """Checks whether the system does what it is there for."""
+    """Checks the plan's steady state, before and after a run."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -37,29 +38,29 @@ class SteadyActivities:
         subject = permit.subject
         if order.moment is SteadyMoment.BEFORE:
             # Once: a system that needs several tries is not in its steady state.
-            why = await _ask(self._tools, subject)
+            unmet = await _why_unmet(self._tools, subject)
         else:
             # Repeatedly: after the run, the system may still be settling.
-            why = await steady_again(self._tools, subject, deadline(subject.plan.timeouts.stability))
-        level = LogLevel.ERROR if why else LogLevel.INFO
-        words = f"not met: {why}" if why else "met"
-        report = SteadyReport(met=not why, detail=why)
+            unmet = await wait_until_steady(self._tools, subject, deadline(subject.plan.timeouts.stability))
+        level = LogLevel.ERROR if unmet else LogLevel.INFO
+        outcome = f"not met: {unmet}" if unmet else "met"
+        report = SteadyReport(met=not unmet, detail=unmet)
         await self._tools.store.progress.save_steady(order.execution_id, order.moment, report)
-        await self._tools.store.logs.add(order.execution_id, f"steady:{order.moment}", level, f"steady state {words}")
+        await self._tools.store.logs.add(order.execution_id, f"steady:{order.moment}", level, f"steady state {outcome}")
         return report
 
 
-async def steady_again(tools: Toolbox, subject: Subject, end: Deadline) -> str:
-    """Check until the steady state is met; return why not after `end`."""
-    why = ""
+async def wait_until_steady(tools: Toolbox, subject: Subject, end: Deadline) -> str:
+    """Check repeatedly until the steady state is met. Return what is still unmet at `end`; empty if met."""
+    unmet = ""
 
-    async def look() -> bool | None:
-        nonlocal why
-        why = await _ask(tools, subject)
-        return None if why else True
+    async def is_met() -> bool:
+        nonlocal unmet
+        unmet = await _why_unmet(tools, subject)
+        return not unmet
 
-    await poll(look, end=end, every=subject.execution.timing.stability_poll)
-    return why
+    await poll_until(is_met, end=end, every=subject.execution.timing.stability_poll)
+    return unmet
 
 
 async def was_touched(tools: Toolbox, execution_id: int) -> bool:
@@ -70,10 +71,11 @@ async def was_touched(tools: Toolbox, execution_id: int) -> bool:
     return any(row.kind is not WindowKind.LOCK for row in await tools.store.ledger.of(execution_id))
 
 
-async def _ask(tools: Toolbox, subject: Subject) -> str:
-    """Send the requests one by one; return what is wrong, or nothing."""
+async def _why_unmet(tools: Toolbox, subject: Subject) -> str:
+    """Send the plan's requests one by one. Return what is unmet; empty if the steady state is met."""
     probe = tools.probe(subject.plan).prepare(None)
-    longest, answers = subject.plan.timeouts.stability, []
+    longest = subject.plan.timeouts.stability
+    answers: list[SteadyAnswer] = []
     try:
         async with asyncio.timeout(longest.total_seconds()):
             for _ in range(subject.plan.steady_state.requests):
@@ -82,7 +84,7 @@ async def _ask(tools: Toolbox, subject: Subject) -> str:
     except TimeoutError:
         wanted = subject.plan.steady_state.requests
         return f"{len(answers)} of {wanted} answers within timeouts.stability, {format_duration(longest)}"
-    return unmet(answers, subject.plan)
+    return steady_state.unmet(answers, subject.plan)
 
 
 def _answer(sample: RequestSample, body: str) -> SteadyAnswer:

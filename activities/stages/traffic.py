@@ -16,7 +16,7 @@ from activities.recovery.closing import UNKNOWN, analysis_of, close_recordings
 from activities.toolbox import Subject, Toolbox
 from clients.secrets.values import Redactor, Secrets
 from clients.store.read_models import LogLevel
-from domain.cases.tokens import BAGGAGE_HEADER, marker
+from domain.cases.tokens import BAGGAGE_HEADER, analysis_marker
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import ExecutionRef
 from domain.executions.windows import RECORDINGS, SETTLED, Closing, WindowKind
@@ -168,7 +168,7 @@ class TrafficActivities:
 
     async def _trigger(self, subject: Subject) -> None:
         """Send the plan's request as the load test does, plus the marker."""
-        probe = self._tools.probe(subject.plan).prepare(marker(subject.execution.record_id))
+        probe = self._tools.probe(subject.plan).prepare(analysis_marker(subject.execution.record_id))
         trouble = ""
         for attempt in range(ANALYSIS_SENDS):
             sample = await probe.send_once()
@@ -184,7 +184,7 @@ class TrafficActivities:
 
     async def _keep(self, subject: Subject, task: AnalysisTask) -> RecordedServices:
         redactor = self._tools.redactor(subject.plan)
-        mark = marker(subject.execution.record_id)
+        mark = analysis_marker(subject.execution.record_id)
         found = {patterns.service: patterns.exchanges for patterns in task.patterns}
         services, exchanges = [], []
         for name in subject.plan.service_names:

@@ -17,7 +17,7 @@ from clients.store.store import Store
 from domain.executions.outcome import ExitCode
 from domain.executions.windows import RECORDINGS, LedgerEntry
 from operations.recovery.peer_checks import PeerLook, Peers, ask_peers, peers_of
-from operations.stores import ask_store
+from operations.stores import query_store
 
 
 @click.command()
@@ -36,7 +36,7 @@ def faults(*, as_json: bool) -> None:
 
 
 async def _faults(*, as_json: bool) -> ExitCode:
-    entries, halt, peers = await ask_store(_ledger)
+    entries, halt, peers = await query_store(_ledger)
     for row in peers.damaged:
         note(row)
     looks = await ask_peers(peers)

@@ -18,7 +18,7 @@ from operations.connection import connected
 from operations.processes.interrupts import Interrupts
 from operations.runs.end_all import ask_all_to_end, ends_of
 from operations.runs.start import who
-from operations.stores import ask_store
+from operations.stores import query_store
 
 MENTION_PATIENCE = 2.0
 """Seconds for reading the halt flag, in commands that only mention it."""
@@ -31,7 +31,7 @@ async def mention_halt() -> Halt | None:
     """
     with suppress(HoldfastError, TimeoutError):
         async with asyncio.timeout(MENTION_PATIENCE):
-            halt = await ask_store(lambda store: store.halting.halted())
+            halt = await query_store(lambda store: store.halting.halted())
         if halt is not None:
             complain(f"({halt}. `holdfast unhalt` lets runs begin again)")
         return halt
@@ -60,7 +60,7 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
     remark = complain if as_json else say
     with Interrupts() as interrupts:
         # Set it before listing the runs: a run that began too early to see the flag is then in the list.
-        flag = await ask_store(lambda store: store.halting.halt(reason, who()))
+        flag = await query_store(lambda store: store.halting.halt(reason, who()))
         remark(f"{flag}. New runs are refused until `holdfast unhalt`")
         client = await interrupts.during(connected())
         asked = await interrupts.during(ask_all_to_end(client, remark))
@@ -90,7 +90,7 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
 @acts
 def unhalt(*, as_json: bool) -> None:
     """Let runs begin again after `holdfast halt`."""
-    lifted = asyncio.run(ask_store(lambda store: store.halting.unhalt()))
+    lifted = asyncio.run(query_store(lambda store: store.halting.unhalt()))
     if as_json:
         say_json({"was": lifted.model_dump(mode="json") if lifted else None})
         return

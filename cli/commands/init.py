@@ -70,14 +70,18 @@ def init(
     open_places, valid = placeholders(document), check_plan(document)[0] is not None
     if as_json:
         facts = {"file": str(output) if output else None, "valid": valid, "placeholders": open_places}
-        say_json(facts | ({} if output else {"text": text}))
+        if output is None:
+            facts["text"] = text
+        say_json(facts)
         return
     if output is None:
         say(text, end="")
     else:
         say(f"written: {output}")
+    # Standard output holds nothing but the plan.
+    show = complain if output is None else say
     for line in _next(str(output or "PLAN"), open_places, valid=valid):
-        complain(line) if output is None else say(line)
+        show(line)
 
 
 def _next(file: str, open_places: list[str], *, valid: bool) -> list[str]:
@@ -100,7 +104,9 @@ def plan_of(known: dict[str, Any], addresses: dict[str, str], faults: dict[str, 
         HoldfastError: VALIDATION_ERROR for a fault in a service without an address.
     """
     url, namespace = known.get("url", PLACEHOLDER), known.get("namespace", PLACEHOLDER)
-    for name in set(faults) - set(addresses) if addresses else ():
+    unknown = set(faults) - set(addresses)
+    if addresses and unknown:
+        name = min(unknown)
         found = near(name, addresses)
         hint = f"did you mean '{found}'?" if found else f"give its address as well: --service {name}=URL"
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"--fault: there is no --service {name}", hint=hint)

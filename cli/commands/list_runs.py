@@ -19,10 +19,10 @@ from clients.store.read_models import ExecutionRow, RunFilter
 from clients.store.repositories.executions import MOST_LISTED
 from clients.store.store import Store
 from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.executions.starting import LARGEST_ID
 from domain.kinds import kind_named
 from domain.resilience.model import RESILIENCE_TEST
-from operations.runs.find import LARGEST_ID
-from operations.stores import ask_store
+from operations.stores import query_store
 
 _HEADINGS = ("execution", "plan", "namespace", "status", "verdict", "recovery", "started", "took")
 _RIGHT = {0, 7}
@@ -112,7 +112,7 @@ async def _rows(limit: int, only: RunFilter) -> list[ExecutionRow]:
         return await store.executions.newest(limit + 1, only)
 
     await mention_halt()
-    return await ask_store(question)
+    return await query_store(question)
 
 
 def _say_no_runs(only: RunFilter) -> None:

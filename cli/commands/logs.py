@@ -16,28 +16,28 @@ from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from operations.processes.interrupts import Interrupts
 from operations.runs.find import found_run
-from operations.stores import ask_store, existing_store
+from operations.stores import existing_store, query_store
 
 LOOK_EVERY = 1.0
 """Seconds between two reads of a log that is followed."""
 
-LATE_LINES = timedelta(minutes=1)
+REREAD = timedelta(minutes=1)
 """How much of the log each read repeats, to find late lines.
 
 Lines carry their worker's time. The clocks of two workers may differ, and a line may wait for its turn to be written.
 So lines may reach the store in another order than their times.
 """
 
-QUIET = timedelta(minutes=5)
-"""How long nothing may be logged before we show where else to look."""
+HINT_AFTER = timedelta(minutes=5)
+"""Time without a new line before we show where else to look."""
 
-SILENCE = timedelta(minutes=2)
+STORE_RETRY_LIMIT = timedelta(minutes=2)
 """How long we retry a store that no longer answers."""
 
 _COLOURS = {LogLevel.WARN: "yellow", LogLevel.ERROR: "red"}
 _LEVELS = [level.name.lower() for level in LogLevel]
 
-Tell = Callable[[list[LogEntry]], None]
+PrintLines = Callable[[list[LogEntry]], None]
 
 
 @click.command()
@@ -62,17 +62,17 @@ def logs(run_id: str, level: str, *, follow: bool, as_json: bool) -> None:
 
     The exit code is 0 however the run ended. Ctrl-C ends following with 130.
     """
-    least = LogLevel[level.upper()]
-    asyncio.run(_follow(run_id, least, as_json=as_json) if follow else _show(run_id, least, as_json=as_json))
+    min_level = LogLevel[level.upper()]
+    asyncio.run(_follow(run_id, min_level, as_json=as_json) if follow else _show(run_id, min_level, as_json=as_json))
 
 
-async def _show(run_id: str, least: LogLevel, *, as_json: bool) -> None:
+async def _show(run_id: str, min_level: LogLevel, *, as_json: bool) -> None:
     async def question(store: Store) -> tuple[ExecutionRow, list[LogEntry]]:
         row = await found_run(store, run_id)
         return row, await store.logs.of(row.execution_id)
 
-    row, lines = await ask_store(question)
-    wanted = [line for line in lines if line.level >= least]
+    row, lines = await query_store(question)
+    wanted = [line for line in lines if line.level >= min_level]
     if as_json:
         say_json([_facts(line) for line in wanted])
         return
@@ -86,30 +86,30 @@ def _summary(row: ExecutionRow, lines: int, shown: int) -> str:
     return f"(execution {row.execution_id} of plan {row.plan}: {whole}{following})"
 
 
-async def _follow(run_id: str, least: LogLevel, *, as_json: bool) -> None:
-    print_lines: Tell = _print_json if as_json else _print_text
+async def _follow(run_id: str, min_level: LogLevel, *, as_json: bool) -> None:
+    print_lines: PrintLines = _print_json if as_json else _print_text
     with Interrupts() as interrupts:
         store = await interrupts.during(existing_store())
         try:
             row = await interrupts.during(found_run(store, run_id))
-            await interrupts.during(Following(store, row, least, print_lines).to_the_end())
+            await interrupts.during(LogFollower(store, row, min_level, print_lines).follow())
         finally:
             await store.close()
 
 
-class Following:
+class LogFollower:
     """Shows each line of a run's log once, as it arrives."""
 
-    def __init__(self, store: Store, run: ExecutionRow, least: LogLevel, print_lines: Tell) -> None:
+    def __init__(self, store: Store, run: ExecutionRow, min_level: LogLevel, print_lines: PrintLines) -> None:
         self._store = store
         self._execution_id = run.execution_id
         self._known_as = run.workflow_id
-        self._least = least
+        self._min_level = min_level
         self._print = print_lines
         self._newest: datetime | None = None
         self._printed: set[int] = set()
 
-    async def to_the_end(self) -> None:
+    async def follow(self) -> None:
         """Show lines until the run's end is stored.
 
         The end is stored after the last line of the log (`activities/run/ended_runs.py`).
@@ -119,7 +119,7 @@ class Following:
         while not await self._look_patiently():
             if self._newest != newest:
                 newest, since = self._newest, clock()
-            elif clock() - since > QUIET.total_seconds():
+            elif clock() - since > HINT_AFTER.total_seconds():
                 # A run whose workers are gone never ends in the store, and nothing in its log shows that.
                 complain(f"(nothing new for a while: `holdfast status {self._known_as}` shows the state of the run)")
                 since = clock()
@@ -137,7 +137,7 @@ class Following:
             try:
                 return await self._look()
             except HoldfastError as error:
-                if error.code is not ErrorCode.STORE_UNAVAILABLE or clock() - since > SILENCE.total_seconds():
+                if error.code is not ErrorCode.STORE_UNAVAILABLE or clock() - since > STORE_RETRY_LIMIT.total_seconds():
                     raise
                 complain(f"({error.message}: trying again)")
                 await asyncio.sleep(LOOK_EVERY)
@@ -149,13 +149,13 @@ class Following:
         """
         # In this order: once the end is stored, no more lines come.
         row = await self._store.executions.row(self._execution_id)
-        since = self._newest - LATE_LINES if self._newest else None
+        since = self._newest - REREAD if self._newest else None
         lines = await self._store.logs.of(self._execution_id, since)
         new = [line for line in lines if line.entry_id not in self._printed]
         # Older lines are not read again, so we need not remember them.
         self._printed = {line.entry_id for line in lines}
         self._newest = max((line.ts for line in lines), default=self._newest)
-        self._print([line for line in new if line.level >= self._least])
+        self._print([line for line in new if line.level >= self._min_level])
         return row.finished_at is not None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from cli.console import AS_JSON, clear_errors, say
-from cli.plans import PLAN, mention_refusals, valid_plan
+from cli.plans import PLAN, valid_plan, warn_of_refusals
 from cli.ui.columns import aligned
 from cli.ui.spans import in_words
 from clients.settings import Settings
@@ -65,7 +65,7 @@ def preview_plan(plan: Path, assume: timedelta, *, as_json: bool) -> None:
         say(found.model_dump_json(indent=2))
         return
     show_preview(found, plan)
-    mention_refusals(file.plan)
+    warn_of_refusals(file.plan)
 
 
 def show_preview(found: Preview, plan: Path) -> None:

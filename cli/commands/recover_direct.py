@@ -37,7 +37,7 @@ def recover_direct(path: Path, within: timedelta, *, everything: bool, yes: bool
         f"This removes {whose} at {system.faults}, and every recording and rule of the plan's services at "
         f"{system.proxy}, no matter who made them. Go on?"
     )
-    confirm(file, unasked=yes or is_local(file.plan), question=question)
+    confirm(file, assume_yes=yes or is_local(file.plan), question=question)
     found = asyncio.run(_closed(file.plan, within, everything=everything))
     code = ExitCode.PASSED if all(row.verified for row in found) else ExitCode.RECOVERY_UNVERIFIED
     if as_json:

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from cli.commands.preview import preview_of, show_preview
 from cli.console import QUIET, STANDARD_OUTPUT, acts, clear_errors, complain, error_facts, say, understood, write_file
-from cli.plans import PLAN, confirm, is_of_our_lab, mention_refusals, valid_definition
+from cli.plans import PLAN, confirm, is_our_lab, valid_definition, warn_of_refusals
 from cli.report_files import ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
@@ -102,8 +102,8 @@ def run(
     if dry_run:
         _show_only(file, plan, also, json_file)
         return
-    ours = isinstance(file, PlanFile) and is_of_our_lab(file.plan)
-    confirm(file, unasked=yes or ours, also=" ".join(also))
+    ours = isinstance(file, PlanFile) and is_our_lab(file.plan)
+    confirm(file, assume_yes=yes or ours, also=" ".join(also))
     try:
         code = asyncio.run(_run(file, options, json_file, files, detach=detach, quiet=quiet))
     except HoldfastError as error:
@@ -137,7 +137,7 @@ def _show_only(file: DefinitionFile, path: Path, also: list[str], json_file: Pat
         raise click.UsageError(f"--dry-run is for plans, and this is a {file.kind.name}")
     found = preview_of(file.plan)
     show_preview(found, path)
-    mention_refusals(file.plan)
+    warn_of_refusals(file.plan)
     for line in also:
         say(line)
     _write(json_file, found.model_dump(mode="json"))

@@ -23,7 +23,7 @@ from operations.connection import connected
 from operations.runs.find import known, newest_stored
 from operations.runs.follow import look
 from operations.runs.state import as_the_server_knows
-from operations.stores import ask_store
+from operations.stores import query_store
 from reports.build.execution import stored_execution
 from reports.build.stored_state import MOST_CASES
 
@@ -74,7 +74,7 @@ async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, ExecutionSta
         HoldfastError: NOT_FOUND, or the store's own code, with the reason why the run itself could not be asked.
     """
     try:
-        found = await ask_store(partial(_newest, given=run_id))
+        found = await query_store(partial(_newest, given=run_id))
     except HoldfastError as error:
         raise HoldfastError(error.code, f"the run cannot be asked ({trouble}), nor the store: {error}") from error
     if found is not None:

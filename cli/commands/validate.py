@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json, write_file
-from cli.plans import PLAN, mention_refusals, valid_definition
+from cli.plans import PLAN, valid_definition, warn_of_refusals
 from domain.executions.outcome import ExitCode
 from domain.plans.schema import plan_schema
-from operations.definitions import PlanFile, checked
+from operations.definitions import PlanFile, check_file
 from reports.forms.as_json import report_schema
 
 
@@ -28,7 +28,7 @@ def validate(plan: Path, *, as_json: bool) -> None:
     Every problem is shown with its path and a hint. The exit code is 2 if there are any.
     """
     if as_json:
-        _, facts = checked(plan)
+        _, facts = check_file(plan)
         say_json(facts)
         raise SystemExit(ExitCode.PASSED if facts["valid"] else ExitCode.INVALID)
     file = valid_definition(plan)
@@ -36,7 +36,7 @@ def validate(plan: Path, *, as_json: bool) -> None:
     if not isinstance(file, PlanFile):
         say(f"next: `holdfast run {plan}` does it")
         return
-    mention_refusals(file.plan)
+    warn_of_refusals(file.plan)
     say(f"next: `holdfast preview {plan}` shows what a run would do, `holdfast run {plan}` does it")
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cli.console import one_line
 from cli.ui.spans import in_words
-from cli.ui.window_names import NAMES, named
+from cli.ui.window_names import NAMES, window_label
 from clients.store.read_models import LogEntry, LogLevel
 from domain.executions.execution import RunStatus
 from domain.executions.state import ExecutionState, WindowRow
@@ -149,7 +149,7 @@ def on_now(state: ExecutionState, now: datetime) -> list[Text]:
 
 
 def _window_text(row: WindowRow, now: datetime) -> Text:
-    what = named(row) + (f" ({row.peer_name})" if row.peer_name else "")
+    what = window_label(row) + (f" ({row.peer_name})" if row.peer_name else "")
     if row.state is WindowState.UNVERIFIED:
         return Text(one_line(f"{what} NOT seen to be off: {row.detail}"), BAD)
     since = "" if row.began_at is None else f" {in_words(max(now - row.began_at, timedelta(0)))}"

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from cli.console import one_line
 from cli.ui.resilience import panels as resilience_panels
-from cli.ui.window_names import named
+from cli.ui.window_names import window_label
 from domain.executions.state import ExecutionState
 from domain.resilience.state import ResilienceState
 
@@ -26,7 +26,7 @@ def panel_lines(state: ExecutionState) -> list[str]:
 
 
 def header_lines(state: ExecutionState) -> list[str]:
-    """Return which execution it is, and how it stands."""
+    """Return the header: identity, status, recovery and times."""
     return [one_line(line) for line in _header(state)]
 
 
@@ -83,7 +83,7 @@ def _panel(state: ExecutionState) -> Iterator[str]:
     """Yield what is known of any kind of execution: its progress, and what it has switched on."""
     yield f"progress: {state.progress} %" + (f", {state.message}" if state.message else "")
     for row in state.windows:
-        yield f"  {named(row):<24} {row.state}" + (f" ({row.detail})" if row.detail else "")
+        yield f"  {window_label(row):<24} {row.state}" + (f" ({row.detail})" if row.detail else "")
 
 
 def _time(moment: datetime | None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from cli.console import one_line
 from cli.ui.facts import Fact, Line
 from cli.ui.resilience.facts import resilience_facts
-from cli.ui.window_names import named
+from cli.ui.window_names import window_label
 from clients.store.read_models import LogLevel
 from domain.executions.state import ExecutionState
 from domain.executions.windows import WindowState
@@ -58,7 +58,7 @@ def _facts(state: ExecutionState) -> Iterator[Fact]:
         yield Fact(f"step {state.step} {words}", f"{state.step:<24} {state.progress:>3} %  {words}".rstrip())
     for row in state.windows:
         if row.state is WindowState.UNVERIFIED:
-            text = f"!! {named(row)} was NOT seen to be off: {row.detail}"
+            text = f"!! {window_label(row)} was NOT seen to be off: {row.detail}"
             yield Fact(f"unverified {row.window_id}", text, LogLevel.ERROR)
         elif row.state is WindowState.CLOSED:
-            yield Fact(f"closed {row.window_id}", f"  {named(row)} off, and seen to be off")
+            yield Fact(f"closed {row.window_id}", f"  {window_label(row)} off, and seen to be off")

@@ -16,6 +16,6 @@ NAMES = {
 """Names of the windows that switch something on."""
 
 
-def named(row: WindowRow) -> str:
+def window_label(row: WindowRow) -> str:
     """Name what a window has switched on."""
     return f"{NAMES.get(row.kind, row.window_id)} {row.service}".strip()

@@ -117,7 +117,7 @@ class Fetched:
         return self.body.decode(errors="replace")
 
 
-def address(url: str, params: Params | None = None) -> httpx.URL:
+def usable_address(url: str, params: Params | None = None) -> httpx.URL:
     """Parse an address that a request can be sent to.
 
     Raises:
@@ -149,7 +149,7 @@ async def fetch(
     Raises:
         NoAnswerError: for every other outcome, whatever the server or a library does.
     """
-    target = address(url, params)
+    target = usable_address(url, params)
     try:
         async with asyncio.timeout(limits.seconds):
             return await _fetch(method, target, limits, headers or {}, body)

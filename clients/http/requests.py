@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict
 
 from clients.secrets.values import Secrets
-from domain.cases.tokens import BAGGAGE_HEADER, is_marker
+from domain.cases.tokens import BAGGAGE_HEADER, is_analysis_marker
 from domain.plans.request import Login, Request
 from domain.plans.validation.request_rules import FORM_TYPE
 
@@ -95,7 +95,7 @@ def _login(request: Request, login: Login, secrets: Secrets, baggage: str | None
     # A login never carries the tokens of a case.
     url, headers = _address(login.url, secrets), _headers(login.headers, secrets, None, kind)
     content = repr((login.method, url, headers, body, login.token)).encode()
-    if baggage is not None and is_marker(baggage):
+    if baggage is not None and is_analysis_marker(baggage):
         # During analysis, unmarked traffic would look like lost baggage.
         headers[BAGGAGE_HEADER] = baggage
     sent = PreparedRequest(method=str(login.method), url=url, headers=headers, body=body, **_limits(request))

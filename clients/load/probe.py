@@ -1,7 +1,7 @@
-"""Probes: what a run sends, again and again, to see how the system does.
+"""Probes: what a run sends repeatedly to measure the system.
 
-Today there is one kind, a plan's request. Whatever is measured goes through here, so that another kind (a journey of
-several steps) needs no change in what measures.
+There is one kind today, the plan's request. All measuring goes through this interface, so that a new kind (such as a
+journey of several steps) changes nothing in the code that measures.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class PreparedProbe(Protocol):
 
 
 class Probe(Protocol):
-    """What a plan wants to be sent."""
+    """Something to send, before its secrets are resolved."""
 
     def prepare(self, baggage: str | None) -> PreparedProbe:
         """Resolve secrets and set the baggage header; None sends none.

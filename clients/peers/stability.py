@@ -7,8 +7,7 @@ import time
 from datetime import timedelta
 from typing import Protocol
 
-from clients.http.reader import Limits, NoAnswerError, fetch
-from clients.http.reader import address as usable_address
+from clients.http.reader import Limits, NoAnswerError, fetch, usable_address
 from domain.executions.windows import ServiceStability
 from domain.plans.system import HttpStability
 
@@ -53,6 +52,7 @@ class HttpStabilityClient:
         good = 0
         while True:
             seen = await _sample(url, SAMPLE_TIMEOUT)
+            # A status such as "204", or the name of an error. No such name begins with a digit.
             good = good + 1 if seen.startswith("2") else 0
             waited = round(time.monotonic() - started, 3)
             if good >= self._spec.consecutive:

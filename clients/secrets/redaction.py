@@ -72,7 +72,10 @@ class Redactor:
         self._fields = NamedFields(self._names, self.hides)
 
     def hides(self, name: str, value: object) -> bool:
-        """Return whether a header or field is redacted, by name alone."""
+        """Return whether a header or field is redacted.
+
+        Only the name decides here. A subclass may look at the value as well (`clients/http/request_definitions.py`).
+        """
         return name.lower() in self._names
 
     def text(self, text: str, *, cut: bool = False) -> str:
@@ -205,9 +208,10 @@ class Redactor:
             found = finder.spans(reading.forms, cut=cut)
         except TooDeepError:
             return REDACTED
-        inner = reading.forms[min(1, len(reading.forms) - 1)]
+        # The first decoded layer knows where the outermost escapes lie in the written text. No span may split one.
+        first_decoded = reading.forms[min(1, len(reading.forms) - 1)]
         placeholder = REDACTED.encode()
-        hidden += [Hidden(*_widen_to_characters(data, *inner.widened(*span)), placeholder) for span in found]
+        hidden += [Hidden(*_widen_to_characters(data, *first_decoded.widened(*span)), placeholder) for span in found]
         return _replace_spans(data, hidden).decode(errors="surrogatepass") if hidden else text
 
 
@@ -225,19 +229,21 @@ def _replace_spans(data: bytes, hidden: list[Hidden]) -> bytes:
 
     The replacement is that of the span containing the others. When none contains the others, it is `[redacted]`.
     """
-    out, last = bytearray(), 0
+    replaced = bytearray()
+    last = 0
     hidden.sort(key=lambda span: (span.start, -span.end))
-    at = 0
-    while at < len(hidden):
-        start, end, instead = hidden[at]
-        at += 1
-        while at < len(hidden) and hidden[at].start < end:
-            if hidden[at].end > end:
-                end, instead = hidden[at].end, REDACTED.encode()
-            at += 1
-        out += data[last:start] + instead
+    index = 0
+    while index < len(hidden):
+        start, end, instead = hidden[index]
+        index += 1
+        # Merge every span that begins within this one.
+        while index < len(hidden) and hidden[index].start < end:
+            if hidden[index].end > end:
+                end, instead = hidden[index].end, REDACTED.encode()
+            index += 1
+        replaced += data[last:start] + instead
         last = end
-    return bytes(out + data[last:])
+    return bytes(replaced + data[last:])
 
 
 def _dumped(value: Any) -> str:

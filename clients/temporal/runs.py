@@ -11,7 +11,13 @@ from typing import Any
 from pydantic import SerializeAsAny
 from temporalio.api.enums.v1 import PendingActivityState as ActivityState
 from temporalio.api.enums.v1 import PendingWorkflowTaskState as TaskState
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -51,55 +57,46 @@ class RunDirectory:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def is_running(self, workflow_id: str, run_id: str | None = None) -> bool:
-        """Check whether a run is open; an unknown run is not."""
-        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+    async def _describe(self, workflow_id: str, run_id: str | None = None) -> WorkflowExecutionDescription | None:
+        """Describe a run; None if the server does not know it."""
         try:
-            return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+            return await self._client.get_workflow_handle(workflow_id, run_id=run_id).describe()
         except RPCError as error:
             if error.status in _NOT_KNOWN:
-                return False
+                return None
             raise _unreachable(error) from error
+
+    async def is_running(self, workflow_id: str, run_id: str | None = None) -> bool:
+        """Check whether a run is open; an unknown run is not."""
+        described = await self._describe(workflow_id, run_id)
+        return described is not None and described.status is WorkflowExecutionStatus.RUNNING
 
     async def parent_of(self, workflow_id: str, run_id: str) -> tuple[str, str] | None:
         """Return workflow and run id of a child workflow's parent.
 
         None if the workflow has no parent, or if the server does not know it.
         """
-        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
-        try:
-            described = await handle.describe()
-        except RPCError as error:
-            if error.status in _NOT_KNOWN:
-                return None
-            raise _unreachable(error) from error
-        return (described.parent_id, described.parent_run_id or "") if described.parent_id else None
+        described = await self._describe(workflow_id, run_id)
+        if described is None or not described.parent_id:
+            return None
+        return described.parent_id, described.parent_run_id or ""
 
     async def closed_at(self, workflow_id: str, run_id: str) -> datetime | None:
         """Return when a run was closed; None while open, or if unknown."""
-        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
-        try:
-            return (await handle.describe()).close_time
-        except RPCError as error:
-            if error.status in _NOT_KNOWN:
-                return None
-            raise _unreachable(error) from error
+        described = await self._describe(workflow_id, run_id)
+        return None if described is None else described.close_time
 
     async def waits_for_worker(self, workflow_id: str, run_id: str | None = None) -> bool:
         """Check whether a task of an open run waits for a worker."""
-        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
-        try:
-            described = (await handle.describe()).raw_description
-        except RPCError as error:
-            if error.status in _NOT_KNOWN:
-                return False
-            raise _unreachable(error) from error
-        task = described.pending_workflow_task
-        if described.HasField("pending_workflow_task") and task.state != TaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
+        described = await self._describe(workflow_id, run_id)
+        if described is None:
+            return False
+        raw = described.raw_description
+        task = raw.pending_workflow_task
+        if raw.HasField("pending_workflow_task") and task.state != TaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
             return True
         return any(
-            activity.state == ActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
-            for activity in described.pending_activities
+            activity.state == ActivityState.PENDING_ACTIVITY_STATE_SCHEDULED for activity in raw.pending_activities
         )
 
     async def open_runs(self, task_queue: str) -> list[tuple[str, str]]:
@@ -125,15 +122,10 @@ class RunDirectory:
 
     async def holder(self, lock_id: str) -> LockHolder | None:
         """Return the holder of a lock; None if it is free."""
-        try:
-            description = await self._client.get_workflow_handle(lock_id).describe()
-        except RPCError as error:
-            if error.status in _NOT_KNOWN:
-                return None
-            raise _unreachable(error) from error
-        if description.status is not WorkflowExecutionStatus.RUNNING:
+        described = await self._describe(lock_id)
+        if described is None or described.status is not WorkflowExecutionStatus.RUNNING:
             return None
-        memo = await description.memo()
+        memo = await described.memo()
         return LockHolder.model_validate(memo.get(MEMO_HOLDER, {}))
 
     async def end_of(self, workflow_id: str, run_id: str) -> RunEnd | None:
@@ -141,15 +133,12 @@ class RunDirectory:
 
         A run that the server no longer knows counts as failed.
         """
-        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=dict[str, Any])
-        try:
-            described = await handle.describe()
-        except RPCError as error:
-            if error.status in _NOT_KNOWN:
-                return RunEnd(status=RunStatus.FAILED, message="the server no longer knows this run")
-            raise _unreachable(error) from error
+        described = await self._describe(workflow_id, run_id)
+        if described is None:
+            return RunEnd(status=RunStatus.FAILED, message="the server no longer knows this run")
         if described.status is WorkflowExecutionStatus.RUNNING:
             return None
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=dict[str, Any])
         return (await _end(handle, described.status)).model_copy(update={"finished_at": described.close_time})
 
 
@@ -159,7 +148,7 @@ async def _end(handle: WorkflowHandle[Any, dict[str, Any]], status: WorkflowExec
     if status is WorkflowExecutionStatus.TIMED_OUT:
         return RunEnd(status=RunStatus.TIMED_OUT, message="the Temporal server ended the run: it took too long")
     if status is WorkflowExecutionStatus.FAILED:
-        return await _failed(handle.result)
+        return await _failed(handle)
     if status is WorkflowExecutionStatus.COMPLETED:
         return await _completed(handle)
     # No execution continues as new, so that status cannot occur; any other unknown status counts as failed.
@@ -173,9 +162,9 @@ async def _completed(handle: WorkflowHandle[Any, dict[str, Any]]) -> RunEnd:
         return RunEnd(status=RunStatus.COMPLETED, message="this version cannot read its result")
 
 
-async def _failed(result: object) -> RunEnd:
+async def _failed(handle: WorkflowHandle[Any, dict[str, Any]]) -> RunEnd:
     try:
-        await result()  # type: ignore[operator]
+        await handle.result()
     except WorkflowFailureError as error:
         return RunEnd(status=RunStatus.FAILED, failure=failure_of(error.cause), message=str(error.cause))
     return RunEnd(status=RunStatus.FAILED)

@@ -42,7 +42,7 @@ _OURS = "holdfast."
 _CASE = re.compile(r"\A(.+)\.([0-9]{1,9})\.([0-9]{1,9})\Z")
 
 
-def marker(record_id: str) -> str:
+def analysis_marker(record_id: str) -> str:
     """Return the baggage member that marks the analysis request.
 
     It shows which services pass baggage on.
@@ -50,11 +50,11 @@ def marker(record_id: str) -> str:
     return _MARKER + record_id
 
 
-def is_marker(baggage: str) -> bool:
-    """Return whether a header is the analysis request's.
+def is_analysis_marker(baggage: str) -> bool:
+    """Return whether a baggage header is that of the analysis request.
 
-    A header of `calls_marker` is not: a login is not among the calls that the plan's request causes, so it stays
-    unmarked.
+    False for `calls_marker`. A login is marked only if this is true: it is not among the calls that the plan's request
+    causes, so in discovery it must stay unmarked.
     """
     return baggage.startswith(_MARKER)
 
@@ -108,8 +108,8 @@ def baggage_of(services: Iterable[str], tokens: Mapping[str, str]) -> str:
 
 
 def overlapping(tokens: Iterable[str]) -> list[tuple[str, str]]:
-    """Return pairs of tokens whose first is part of their second.
+    """Return pairs `(part, whole)` of tokens where one is a substring of the other.
 
-    Empty for a sound set.
+    The proxy could confuse them, so a sound set has none.
     """
-    return [(first, second) for first, second in permutations(tokens, 2) if first in second]
+    return [(part, whole) for part, whole in permutations(tokens, 2) if part in whole]

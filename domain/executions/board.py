@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunStatus, Verdict, final_step
 from domain.executions.state import ExecutionState
-from domain.executions.window_rows import moved, recovery_of
+from domain.executions.window_rows import recovery_of, with_change
 from domain.executions.windows import WindowChanged, WindowState
 
 S = TypeVar("S", bound=ExecutionState)
@@ -55,7 +55,7 @@ class ExecutionBoard(Generic[S]):
 
     def window_changed(self, change: WindowChanged, now: datetime) -> None:
         """Record a window's change of state."""
-        rows = moved(self.state.windows, change)
+        rows = with_change(self.state.windows, change)
         recovery = Recovery.UNVERIFIED if self._doubted else recovery_of(rows)
         self._set(windows=rows, updated_at=now, recovery=recovery)
 

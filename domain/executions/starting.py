@@ -1,9 +1,8 @@
-"""Checks of a workflow's input beyond its shape, only at start.
+"""Types that check a workflow's input, but only when the workflow starts.
 
-They are made once, in the workflow's first task, before it acts, and never later. An active window has something
-switched on and must be able to close on every worker. A bound that is new, or was too narrow, must not keep it from
-reading its own order. Therefore these types check nothing unless the reader states that the workflow is about to start
-(`workflows/execution/intake.py`).
+Later reads skip the checks. A window that has switched something on must always be able to read its own input and
+close, even on a worker whose bounds are stricter than those it started with. `workflows/execution/intake.py` alone
+turns the checks on, by passing `Reading.AT_START` as validation context.
 """
 
 from __future__ import annotations
@@ -51,11 +50,13 @@ def at_start(check: Callable[[Any], None]) -> AfterValidator:
 MOST_SERVICES = 1_000
 """Services of one plan."""
 MOST_CASES = 1 + MOST_SERVICES + MOST_SERVICES * (MOST_SERVICES - 1) // 2
+"""Cases of one plan: the baseline, each single service, and each pair."""
 MOST_BATCHES = 1_000
 """Batches of one page. Keeps its history short."""
 MOST_AT_ONCE = 16
 """Batches that are measured at once, by `load.batches_at_once`."""
 LARGEST_ID = 2**53 - 1
+"""Largest id of an execution: 53 bits."""
 
 LONGEST_HOLD = LONGEST + timedelta(hours=1)
 """Longest time that a window holding something itself may be open. A recording window has the longest:
@@ -92,7 +93,7 @@ def _above(least: float, most: timedelta) -> str:
     return f"above {least:g} and at most {most.total_seconds():.0f} seconds"
 
 
-def _interval(value: timedelta) -> None:
+def _check_interval(value: timedelta) -> None:
     if not SHORTEST_INTERVAL <= value <= LONGEST_INTERVAL:
         shortest, longest = SHORTEST_INTERVAL.total_seconds(), LONGEST_INTERVAL.total_seconds()
         raise UnfitError(
@@ -100,9 +101,9 @@ def _interval(value: timedelta) -> None:
         )
 
 
-def _pause(value: timedelta) -> None:
+def _check_pause(value: timedelta) -> None:
     if value != timedelta(0):
-        _interval(value)
+        _check_interval(value)
 
 
 def number_between(least: int, most: int) -> AfterValidator:
@@ -115,27 +116,27 @@ def number_between(least: int, most: int) -> AfterValidator:
     return at_start(check)
 
 
-def _text(value: str) -> None:
+def _check_text(value: str) -> None:
     if not value or len(value) > LONGEST_TEXT or not value.isprintable():
         raise UnfitError("must be printable text", f"1 to {LONGEST_TEXT} characters on one line")
 
 
-def _name(value: str) -> None:
+def _check_name(value: str) -> None:
     if not _NAME.fullmatch(value):
         raise UnfitError("is not a name", "lower-case letters, digits and hyphens, at most 63")
 
 
-def _name_or_nothing(value: str) -> None:
+def _check_name_or_nothing(value: str) -> None:
     if value:
-        _name(value)
+        _check_name(value)
 
 
-def _record(value: str) -> None:
+def _check_record(value: str) -> None:
     if not _RECORD.fullmatch(value):
         raise UnfitError("is not a record id", "hf, up to 11 digits in base 36, x")
 
 
-def _run_id(value: str) -> None:
+def _check_run_id(value: str) -> None:
     try:
         canonical = str(uuid.UUID(value))
     except ValueError:
@@ -155,10 +156,10 @@ def at_most(count: int) -> WrapValidator:
     return WrapValidator(checked)
 
 
-Interval = Annotated[timedelta, at_start(_interval)]
+Interval = Annotated[timedelta, at_start(_check_interval)]
 """An interval of Holdfast itself that a worker can keep."""
 
-Pause = Annotated[timedelta, at_start(_pause)]
+Pause = Annotated[timedelta, at_start(_check_pause)]
 """An `Interval`, or 0."""
 
 HoldSeconds = Annotated[float, seconds_between(0, LONGEST_HOLD)]
@@ -176,19 +177,19 @@ ContentId = Annotated[int, number_between(0, 2**63 - 1)]
 CaseIndex = Annotated[int, number_between(0, MOST_CASES)]
 """Index of a case, or the end of a range of cases."""
 
-Text = Annotated[str, at_start(_text)]
+Text = Annotated[str, at_start(_check_text)]
 """Printable text on one line, such as a workflow id."""
 
-RunId = Annotated[str, at_start(_run_id)]
+RunId = Annotated[str, at_start(_check_run_id)]
 """Id of one run of a workflow."""
 
-Label = Annotated[str, at_start(_name)]
+Label = Annotated[str, at_start(_check_name)]
 """Name of a service or a namespace (`domain.plans.system.Name`)."""
 
-LabelOrNone = Annotated[str, at_start(_name_or_nothing)]
+LabelOrNone = Annotated[str, at_start(_check_name_or_nothing)]
 """A `Label`, or empty."""
 
-RecordId = Annotated[str, at_start(_record)]
+RecordId = Annotated[str, at_start(_check_record)]
 """Record id of a run's rules at the proxy."""
 
 Services = Annotated[list[Label], at_most(MOST_SERVICES)]

@@ -11,7 +11,7 @@ from domain.executions.windows import WindowKind, WindowState
 
 
 class WindowRow(Contract):
-    """Row of a window that this run has opened."""
+    """A window of this run, as the `status` query shows it."""
 
     window_id: str
     kind: WindowKind
@@ -26,7 +26,7 @@ class WindowRow(Contract):
 
 
 class ExecutionState(Contract):
-    """Current state of an execution. Each kind adds what it has besides."""
+    """Current state of an execution. Each kind subclasses it with fields of its own."""
 
     kind: str = ""
     """Name of the execution's kind (`kinds.py`)."""
@@ -37,7 +37,7 @@ class ExecutionState(Contract):
     parent_execution_id: int | None = None
     """The execution that started this one."""
     environment: str = ""
-    """The system on which it acts. Empty: on none."""
+    """Name of the system it acts on. Empty if it acts on none."""
     namespace: str = ""
     status: RunStatus = RunStatus.PENDING
     step: str = ""

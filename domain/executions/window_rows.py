@@ -1,7 +1,4 @@
-"""Rows for the windows of a run.
-
-How a signal changes them, what they show together, and which windows were open at once.
-"""
+"""Rows for the windows of a run: how a signal changes them, and what they show together."""
 
 from __future__ import annotations
 
@@ -14,7 +11,8 @@ from domain.executions.windows import WindowChanged, WindowInput, WindowKind, Wi
 from domain.faults.model import FaultReport
 
 TERSE_FROM = 300
-"""Number of services from which on fault windows are terse. Each signal costs four events in the run's history, and a
+"""Number of services from which on fault windows are terse: they send their run no signals unless something is wrong,
+and the run derives their rows itself (`window_change_for`). Each signal costs four events in the run's history, and a
 window sends four signals. With a thousand services these alone would exceed the 10,000 events a history should have.
 """
 
@@ -40,9 +38,9 @@ def window_change_for(
     )
 
 
-def moved(rows: Sequence[WindowRow], change: WindowChanged) -> list[WindowRow]:
+def with_change(rows: Sequence[WindowRow], change: WindowChanged) -> list[WindowRow]:
     """Update the rows with a window's change. A new window comes last."""
-    began = next((old.began_at for old in rows if old.window_id == change.window_id), None)
+    known = next((old for old in rows if old.window_id == change.window_id), None)
     row = WindowRow(
         window_id=change.window_id,
         kind=change.kind,
@@ -50,11 +48,12 @@ def moved(rows: Sequence[WindowRow], change: WindowChanged) -> list[WindowRow]:
         service=change.service,
         peer_name=change.peer_name,
         detail=change.detail,
-        began_at=began or change.at,
+        began_at=(known.began_at if known else None) or change.at,
         ended_at=change.at if change.state is WindowState.CLOSED else None,
     )
-    found = [row if old.window_id == change.window_id else old for old in rows]
-    return found if row in found else [*found, row]
+    if known is None:
+        return [*rows, row]
+    return [row if old.window_id == change.window_id else old for old in rows]
 
 
 def recovery_of(rows: Iterable[WindowRow]) -> Recovery | None:

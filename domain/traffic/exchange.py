@@ -41,7 +41,7 @@ class ReplayedAnswer(Contract):
 
 
 class CapturedAnswer(Contract):
-    """Failure of one request of a service, ready to become a rule."""
+    """A broken service's answer to one recorded request, from which a rule is made."""
 
     service: str
     position: int
@@ -55,7 +55,7 @@ class CapturedAnswer(Contract):
     substituted: bool = False
     """Whether no HTTP answer was seen, and `status` is the plan's substitute."""
     no_effect: bool = False
-    """Whether it equals the healthy answer."""
+    """Whether the answer equals the healthy one, so that the fault has no visible effect."""
     error_message: str = ""
 
 
@@ -100,7 +100,7 @@ class Measurement(Contract):
     late_starts: int = 0
     """Open model: requests that the load generator began too late (`domain.measuring.lateness`)."""
     planned: int | None = None
-    """Most requests that the case might send; those not sent were saved. None in rows from before this was stored."""
+    """Upper bound on the requests of the case. It may end earlier. None in rows stored before this field existed."""
     seed: int | None = None
     """Seed for the order of blocks in the case's group. In an open model, also for the times of requests."""
     control: Control | None = None

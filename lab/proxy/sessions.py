@@ -1,6 +1,6 @@
 """Recording and interception sessions.
 
-They are what the proxy put into which service, and how it removes it again.
+A session is one sidecar that the proxy has installed in a service, and will remove.
 """
 
 import asyncio

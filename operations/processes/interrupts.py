@@ -18,7 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that, unhandled, would end the process half-way."""
 
 
-def handled() -> list[signal.Signals]:
+def signals_to_handle() -> list[signal.Signals]:
     """Return the signals to handle.
 
     Signals that our parent made us ignore (`nohup`) are left out.
@@ -27,7 +27,7 @@ def handled() -> list[signal.Signals]:
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked us to end
-    """We were asked to end while there was nothing to put back."""
+    """A request to end arrived during work that could simply be given up."""
 
 
 class Interrupts:
@@ -39,7 +39,7 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._handled = handled()
+        self._handled = signals_to_handle()
         for number in self._handled:
             loop.add_signal_handler(number, self.push)
         return self
@@ -60,7 +60,7 @@ class Interrupts:
         await self._pending.get()
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do work that may simply be given up.
+        """Run work, and give it up at the next request to end.
 
         Raises:
             Interrupted: we were asked to end before the work was done. The work has been cancelled.

@@ -156,7 +156,7 @@ class ControlProcess:
         pid = os.environ.pop(_CHILD_OF, "")
         return cls(int(pid) if pid else None)
 
-    def end_with_it(self) -> None:
+    def die_with_control_worker(self) -> None:
         """From now on, die at once when the control worker dies.
 
         Otherwise requests would still be sent that nobody counts or stops.

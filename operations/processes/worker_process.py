@@ -20,7 +20,7 @@ from clients.settings import Settings
 from clients.temporal.connection import connect_patiently
 from domain.errors import HoldfastError
 from domain.names import load_queue
-from operations.processes.interrupts import handled
+from operations.processes.interrupts import signals_to_handle
 from operations.processes.load_process import ControlProcess, LoadProcess
 from operations.processes.log_lines import log_to_stderr
 from worker import Part, running
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def kept_bytecode() -> Iterator[None]:
+def private_bytecode_cache() -> Iterator[None]:
     """Cache compiled modules privately if the environment forbids writing them.
 
     Container images often set PYTHONDONTWRITEBYTECODE. But the sandbox imports the workflow modules anew for every run.
@@ -55,7 +55,7 @@ def kept_bytecode() -> Iterator[None]:
 
 
 async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
-    """Return the result of some work. None: `stop` was set first."""
+    """Run work until it ends or `stop` is set. None: `stop` came first."""
     work_task, stop_task = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((work_task, stop_task), return_when=asyncio.FIRST_COMPLETED)
@@ -74,11 +74,11 @@ async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
         HoldfastError: a setting is wrong, no server answers, the store cannot be used, or load does not come up.
     """
     control = ControlProcess.of_this_process()
-    control.end_with_it()
+    control.die_with_control_worker()
     settings = Settings.from_environment(os.environ)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in handled():
+    for number in signals_to_handle():
         loop.add_signal_handler(number, stop.set)
     client = await interruptible(connect_patiently(SERVER_PATIENCE), stop)
     if client is None:
@@ -112,11 +112,11 @@ def main(only: Part | None = None) -> int:
     The code is 3 if the worker could not start. Without `only`, both parts are served, load in a process of its own.
     """
     if only is None:
-        return finished(serve([Part.CONTROL], load_apart=True))
-    return finished(serve([only]), sends_load=only is Part.LOAD)
+        return run_to_exit_code(serve([Part.CONTROL], load_apart=True))
+    return run_to_exit_code(serve([only]), sends_load=only is Part.LOAD)
 
 
-def finished(serving: Coroutine[Any, Any, None], *, sends_load: bool = False) -> int:
+def run_to_exit_code(serving: Coroutine[Any, Any, None], *, sends_load: bool = False) -> int:
     """Run a worker to its end and return its exit code.
 
     With `sends_load`, it runs on the event loop for processes that send load.
@@ -124,7 +124,7 @@ def finished(serving: Coroutine[Any, Any, None], *, sends_load: bool = False) ->
     log_to_stderr()
     logging.getLogger("httpx").setLevel(logging.WARNING)  # It logs every request at INFO.
     try:
-        with kept_bytecode():
+        with private_bytecode_cache():
             (load_loop.run if sends_load else asyncio.run)(serving)
     except HoldfastError as error:
         logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback

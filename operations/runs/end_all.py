@@ -17,7 +17,7 @@ from domain.executions.outcome import RunOutcome
 from operations.recovery.worker_presence import WorkerPresence
 from operations.runs.follow import Run, Say, ask_to_end, end_of
 from operations.runs.start import task_queue
-from operations.stores import ask_store
+from operations.stores import query_store
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ async def _stored(client: Client, damaged: list[DamagedRow]) -> list[Run]:
     Only those that the server knows. A run that the server has forgotten ended long ago.
     """
     found = []
-    for row in await ask_store(lambda store: store.executions.unfinished()):
+    for row in await query_store(lambda store: store.executions.unfinished()):
         run_id: str | None = row.run_id
         if not _is_uuid(row.run_id):
             trouble = (

@@ -9,11 +9,9 @@ from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from clients.temporal.connection import server_error
 from domain.errors import ErrorCode, HoldfastError
+from domain.executions.starting import LARGEST_ID
 from domain.kinds import kinds
 from operations.runs.follow import Run
-
-LARGEST_ID = 2**53 - 1
-"""Largest execution id: ids have 53 bits."""
 
 
 def possible_ids(given: str) -> list[str]:

@@ -15,7 +15,7 @@ from domain.resilience.state import ResilienceState
 from operations.definitions import DefinitionFile, PlanFile
 from operations.runs.find import found_run
 from operations.runs.follow import Say
-from operations.stores import ask_store
+from operations.stores import query_store
 from reports.build.execution import execution_report
 from reports.build.execution import stored_report as stored
 from reports.build.without_store import report_of
@@ -35,7 +35,7 @@ async def stored_report(run_id: str, database_url: str | None = None) -> Executi
     async def found(store: Store) -> ExecutionReport:
         return await stored(store, (await found_run(store, run_id)).execution_id)
 
-    return await ask_store(found, database_url, PATIENCE)
+    return await query_store(found, database_url, PATIENCE)
 
 
 async def report_on(
@@ -45,7 +45,7 @@ async def report_on(
     execution_id = _execution_id(outcome)
     if execution_id is not None:
         try:
-            return await ask_store(lambda store: stored(store, execution_id), database_url, PATIENCE)
+            return await query_store(lambda store: stored(store, execution_id), database_url, PATIENCE)
         except HoldfastError as error:
             remark(
                 f"the store cannot be read here, so the report has only what is in the run's result ({error.message})"

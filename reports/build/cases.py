@@ -46,14 +46,14 @@ class Cases:
 
 
 def case_state(
-    case: Case, outcome: CaseOutcome | None, verdict: Verdict | None, on_purpose: PlanExclusions
+    case: Case, outcome: CaseOutcome | None, verdict: Verdict | None, exclusions: PlanExclusions
 ) -> CaseState:
     """Return what became of a case, in one word."""
     if outcome is None:
         return CaseState.MISSING
     if outcome is CaseOutcome.MEASURED:
         return CaseState.UNJUDGED if verdict is None else _STATES[verdict]
-    if on_purpose.reason(case) is not None:
+    if exclusions.reason(case) is not None:
         return CaseState.EXCLUDED
     return CaseState.INVALID if outcome is CaseOutcome.INVALID else CaseState.SKIPPED
 
@@ -68,7 +68,7 @@ def case_reports(run: StoredRun, distributions: Distributions, most_missing: int
 
     At most `most_missing` cases without a result are reported.
     """
-    names, on_purpose = run.plan.service_names, PlanExclusions(run.plan)
+    names, exclusions = run.plan.service_names, PlanExclusions(run.plan)
     results = {kept.case_index: kept for kept in run.results.kept}
     missing = (index for index in range(run.total) if index not in run.results.found)
     shown = sorted([*results, *(index for index, _ in zip(missing, range(most_missing), strict=False))])
@@ -79,11 +79,11 @@ def case_reports(run: StoredRun, distributions: Distributions, most_missing: int
         case, result = case_at(names, index), results.get(index)
         measurement = _measured(result)
         if result is None or measurement is None:
-            state = case_state(case, result.outcome if result else None, None, on_purpose)
+            state = case_state(case, result.outcome if result else None, None, exclusions)
             reports.append(_unmeasured(case, result, state))
             continue
         normal[index] = _levels(measurement.control or baseline)
-        report = _report(case, result, measurement, case_state(case, result.outcome, result.verdict, on_purpose))
+        report = _report(case, result, measurement, case_state(case, result.outcome, result.verdict, exclusions))
         numbers = _ratios(report, measurement, normal[index]) if case.services else {}
         more = {"control": places.get(index), "histogram": distributions.get((index, Arm.CASE))}
         reports.append(report.model_copy(update=numbers | more))

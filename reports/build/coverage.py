@@ -38,7 +38,10 @@ def coverage(run: StoredRun, counts: CaseCounts, cases: list[CaseReport]) -> Cov
 def counted_coverage(plan: Plan, counts: CaseCounts) -> CoverageReport:
     """Build the coverage of an ended run from its counts alone."""
     wanted = counts.total - counts.excluded - counts.dispensable
-    share = 100 * counts.measured / wanted if wanted else 100.0 if counts.total else 0.0
+    # If nothing was wanted, that is full coverage, unless there were no cases at all.
+    share = 100.0 if counts.total else 0.0
+    if wanted:
+        share = 100 * counts.measured / wanted
     return CoverageReport(
         total=counts.total,
         measured=counts.measured,
@@ -56,9 +59,10 @@ def counted_coverage(plan: Plan, counts: CaseCounts) -> CoverageReport:
 
 def _states(run: StoredRun) -> Counter[CaseState]:
     """Count the states of unmeasured cases that have a result."""
-    names, on_purpose = run.plan.service_names, PlanExclusions(run.plan)
+    names = run.plan.service_names
+    exclusions = PlanExclusions(run.plan)
     return Counter(
-        case_state(case_at(names, index), outcome, verdict, on_purpose)
+        case_state(case_at(names, index), outcome, verdict, exclusions)
         for index, (outcome, verdict) in run.results.found.items()
         if outcome is not CaseOutcome.MEASURED
     )

@@ -71,7 +71,7 @@ def _report(run: StoredRun, distributions: Distributions, sha256: str) -> Report
         shown_percentile=_shown_percentile(cases.reports),
         timeline=timeline(run, state),
         coverage=coverage(run, state.cases, cases.reports),
-        environment=_environment(run, sha256),
+        environment=_environment_report(run, sha256),
         plan_yaml=plan_yaml(run.plan),
     )
 
@@ -107,7 +107,7 @@ def _shown_percentile(cases: list[CaseReport]) -> Percentile:
     return Percentile.P95 if has_p95_ratio or all(case.p50_ratio is None for case in cases) else Percentile.P50
 
 
-def environment_of(plan: Plan, **more: str) -> EnvironmentReport:
+def environment_report(plan: Plan, **more: str) -> EnvironmentReport:
     """Describe where a plan's run takes place, and what writes the report."""
     facts = {
         "environment": environment_in(plan),
@@ -123,8 +123,8 @@ def environment_of(plan: Plan, **more: str) -> EnvironmentReport:
     return EnvironmentReport.model_validate(facts | more)
 
 
-def _environment(run: StoredRun, sha256: str) -> EnvironmentReport:
-    return environment_of(
+def _environment_report(run: StoredRun, sha256: str) -> EnvironmentReport:
+    return environment_report(
         run.plan,
         workflow_id=run.row.workflow_id,
         workflow_run_id=run.row.run_id,

@@ -165,38 +165,43 @@ def _latencies(
     own: list[float | None] = [getattr(case, f"{percentile}_ms") for case in (pair, *singles)]
     usual = [normal.get(case.index, {}).get(percentile) for case in (pair, *singles)]
     # Each case is compared with the baseline beside it: a system that slows down during the run is no interaction.
-    values, bases = (
-        [latency for latency in own if latency is not None],
-        [latency for latency in usual if latency is not None],
-    )
+    values = [latency for latency in own if latency is not None]
+    bases = [latency for latency in usual if latency is not None]
     if len(values) < len(own) or len(bases) < len(own):
         return None
-    slower = [entry for entry in zip(singles, values[1:], bases[1:], strict=True) if entry[1] > entry[2]]
+    slower = [
+        (single, value, base)
+        for single, value, base in zip(singles, values[1:], bases[1:], strict=True)
+        if value > base
+    ]
     expected = bases[0] + sum(value - base for _, value, base in slower)
-    # The difference as a sum of terms. A baseline that occurs in it twice may cancel out.
     levels = {pair.control: bases[0]} | {single.control: base for single, _, base in slower}
-    counted = Counter([single.control for single, *_ in slower])
-    counted.subtract([pair.control])
+    # How often each baseline enters found - expected: once for each slower single, minus once for the pair itself.
+    baseline_uses = Counter([single.control for single, *_ in slower])
+    baseline_uses.subtract([pair.control])
     terms: list[_Term] = [
         (1, values[0], pair.histogram),
         *((-1, value, single.histogram) for single, value, _ in slower),
     ]
-    terms += [(times, levels[place], baselines.get(place)) for place, times in counted.items()]
+    terms += [(uses, levels[control], baselines.get(control)) for control, uses in baseline_uses.items()]
     return _Latencies(values[0], expected, _uncertainty(terms, percentile.share))
 
 
 def _uncertainty(terms: list[_Term], share: float) -> float | None:
     """Return how much of a sum may be due to chance.
 
-    Added percentiles may be too high, and subtracted ones too low. None without the samples of any of them.
+    Added percentiles may be too high, and subtracted ones too low. None if any of them has no samples.
     """
     deviations = []
-    for times, value, histogram in terms:
+    for factor, value, histogram in terms:
+        if not factor:
+            continue  # A baseline that cancels out.
         bounds = percentile_bounds(histogram, share)
-        if bounds is None and times:
+        if bounds is None:
             return None
-        if bounds is not None:
-            deviations.append(times * max(value - bounds[0] if times > 0 else bounds[1] - value, 0.0))
+        low, high = bounds
+        deviation = value - low if factor > 0 else high - value
+        deviations.append(factor * max(deviation, 0.0))
     return hypot(*deviations)
 
 

@@ -16,7 +16,7 @@ from domain.plans.slo import Percentile
 from domain.resilience.model import CaseVerdict
 from domain.resilience.state import ResilienceState
 from reports.build.coverage import counted_coverage
-from reports.build.gather import environment_of, own_version, title_of
+from reports.build.gather import environment_report, own_version, title_of
 from reports.build.plan_texts import plan_yaml
 from reports.build.services import fault_in_words
 from reports.model.report import CaseReport, CaseState, FallbackReport, PairCell, Report, ServiceReport, Timeline
@@ -62,7 +62,7 @@ def report_of(plan: Plan, state: ResilienceState, workflow_id: str, workflow_run
             seconds=(state.finished_at - began).total_seconds() if state.finished_at else None,
         ),
         coverage=counted_coverage(plan, state.cases),
-        environment=environment_of(plan, workflow_id=workflow_id, workflow_run_id=workflow_run_id),
+        environment=environment_report(plan, workflow_id=workflow_id, workflow_run_id=workflow_run_id),
         plan_yaml=plan_yaml(plan),
     )
 

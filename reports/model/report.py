@@ -15,6 +15,7 @@ from reports.model.calls import CallStanding, FallbackCallReport, FallbackReport
 from reports.model.cases import CaseReport, CaseState, ControlReport, Interaction, PairCell, Part, Ratio, RealReport
 from reports.model.execution import REPORT_VERSION, ExecutionReport, Notice, PhaseSpan, Timeline, WindowSpan
 
+# The door to all report models: forms and builders import them from here, wherever they are defined.
 __all__ = [
     "REPORT_VERSION",
     "CallStanding",

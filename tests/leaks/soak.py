@@ -21,7 +21,7 @@ from temporalio.client import Client
 
 from domain.measuring.percentiles import nearest_rank
 from domain.units import parse_duration
-from operations.processes.worker_process import kept_bytecode
+from operations.processes.worker_process import private_bytecode_cache
 from tests.support.leaks.judged import Tried, tried
 from tests.support.leaks.sequences import Sequence, drawn, repeated_by
 from tests.support.runs.fixtures import embedded_server
@@ -99,7 +99,7 @@ async def soak(wanted: list[Sequence]) -> int:
         logging.disable(logging.ERROR)
         _print(f"for {longest}, with SEED={seed}")
     sequences = wanted or drawn(max(1, longest // timedelta(minutes=1)) * PER_MINUTE, seed, long=True)
-    with tempfile.TemporaryDirectory(prefix="holdfast-soak-") as folder, kept_bytecode():
+    with tempfile.TemporaryDirectory(prefix="holdfast-soak-") as folder, private_bytecode_cache():
         async with embedded_server() as temporal:
             soaking = Soak(temporal, Path(folder), iter(sequences))
             await soaking.until(monotonic() + longest.total_seconds())

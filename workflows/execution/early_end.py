@@ -40,7 +40,7 @@ class EarlyEnd:
         self._over = False
         self._lock: workflow.ChildWorkflowHandle[EnvironmentLock, LockReport] | None = None
 
-    def because(self, error: BaseException) -> None:
+    def request(self, error: BaseException) -> None:
         """End the run for this reason, after everything is closed.
 
         The first reason stands.
@@ -57,10 +57,10 @@ class EarlyEnd:
             )
         except TimeoutError:
             words = f"stop.deadline: the run was not over after {format_duration(deadline or timedelta())}"
-            self.because(StageError(ErrorCode.DEADLINE_EXCEEDED, words))
+            self.request(StageError(ErrorCode.DEADLINE_EXCEEDED, words))
         if self.unlocked and not stages.done():
             words = "the workflow that held the namespace was ended from outside, so nothing goes on without it"
-            self.because(StageError(ErrorCode.TERMINATED, words))
+            self.request(StageError(ErrorCode.TERMINATED, words))
 
     def holds(self, lock: workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]) -> None:
         """Note the lock that holds the namespace, and watch for its end."""
@@ -103,6 +103,6 @@ class EarlyEnd:
             # The plan demands the watch, so a run that loses it must end. But a watch that is no longer needed may end
             # with a timeout too: cancelling it has that result if its worker is dead.
             if not (self._over or is_cancelled_exception(error)):
-                self.because(error)
+                self.request(error)
             return
-        self.because(StageError(ErrorCode.STOP_CONDITION, tripped.reason))
+        self.request(StageError(ErrorCode.STOP_CONDITION, tripped.reason))

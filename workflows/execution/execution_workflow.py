@@ -37,7 +37,7 @@ from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY
 from domain.timing import Timing
 from workflows import policies
 from workflows.execution.early_end import EarlyEnd
-from workflows.execution.failures import StageError, failure_of, raise_as, refused_input
+from workflows.execution.failures import StageError, application_error, failure_of, refused_input
 from workflows.execution.search_attributes import publish
 from workflows.windows.cancellation import despite_cancel
 
@@ -55,11 +55,11 @@ class Pausable:
     window: workflow.ChildWorkflowHandle[Any, Any]
     pause: Callable[..., Any]
     resume: Callable[..., Any] | None = None
-    """None: a paused window of this kind ends, and another one goes on later."""
+    """None if a paused window of this kind ends. Another window then takes over after the pause."""
 
 
 class ExecutionWorkflow(Generic[S]):
-    """An execution without its work."""
+    """Base of every execution's workflow. A subclass supplies the work."""
 
     def __init__(self, board: ExecutionBoard[S]) -> None:
         # The input is read in `run`, not here, so that wrong input fails the execution instead of hanging it.
@@ -69,7 +69,7 @@ class ExecutionWorkflow(Generic[S]):
         self._early = EarlyEnd(lambda: self._board.state.step)
         self._pausable: dict[str, Pausable] = {}
         self._concluded = False
-        """Whether the work has come to a result whose end nobody else writes."""
+        """Whether the work ended through `_conclude`, so that this workflow itself must write the end."""
 
     @property
     def record(self) -> ExecutionRecord:
@@ -91,9 +91,9 @@ class ExecutionWorkflow(Generic[S]):
         failure = refused_input(problems, self._board.state.step)
         self._board.refused(failure.code, failure.message, workflow.now())
         self._publish()
-        raise raise_as(failure)
+        raise application_error(failure)
 
-    async def _to_the_end(self, work: Coroutine[Any, Any, R], deadline: timedelta | None = None) -> R:
+    async def _run_to_end(self, work: Coroutine[Any, Any, R], deadline: timedelta | None = None) -> R:
         """Do the work, close everything, then return the work's result.
 
         A cancelled execution ends as cancelled, after everything is closed.
@@ -113,7 +113,7 @@ class ExecutionWorkflow(Generic[S]):
             raise asyncio.CancelledError
         error = self._early.error or error
         if error is not None:
-            raise raise_as(await self._record_failure(error))
+            raise application_error(await self._record_failure(error))
         if self._concluded:
             # Here, and not in the work: a cancel that comes meanwhile is too late, and must not contradict the store.
             await despite_cancel(self._record_end(RunStatus.COMPLETED, None))
@@ -132,13 +132,13 @@ class ExecutionWorkflow(Generic[S]):
         self._record = await workflow.execute_activity_method(
             ExecutionActivities.create_record, new, summary="Store definition and record", **policies.quick(Timing())
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.created(self.record.execution_id)
         self._publish()
 
-    async def _come_to(self, step: str, percent: int, message: str = "") -> None:
+    async def _begin_step(self, step: str, percent: int, message: str = "") -> None:
         """Begin a step of an execution without phases, and store that."""
-        await self._unpaused()
+        await self._wait_while_paused()
         self._board.enter(step, workflow.now(), message)
         self._board.advanced(percent)
         self._publish()
@@ -148,7 +148,7 @@ class ExecutionWorkflow(Generic[S]):
             summary=f"Step {step}"[:200],
             **policies.bookkeeping(self.record.timing),
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
 
     def _conclude(self, verdict: Verdict | None = None) -> ExecutionSummary:
         """Return the result of an execution without phases, as the last act of its work."""
@@ -166,7 +166,7 @@ class ExecutionWorkflow(Generic[S]):
             finished_at=workflow.now(),
         )
 
-    def _ensure_going_on(self) -> None:
+    def _raise_if_ending(self) -> None:
         """Raise if the execution must end.
 
         Call it after every awaited step: a step that ends normally can swallow a cancel, whether ours or an operator's.
@@ -182,9 +182,9 @@ class ExecutionWorkflow(Generic[S]):
         """Whether the execution was cancelled, aborted or stopped."""
         return self._early.error is not None or workflow.cancellation_reason() is not None
 
-    async def _unpaused(self) -> None:
+    async def _wait_while_paused(self) -> None:
         await workflow.wait_condition(lambda: not self._paused)
-        self._ensure_going_on()
+        self._raise_if_ending()
 
     async def _record_failure(self, error: BaseException) -> RunFailure:
         state = self._board.state
@@ -247,10 +247,10 @@ class ExecutionWorkflow(Generic[S]):
             workflow.logger.info("%s is not a window of this run", change.window_id)
             return
         self._board.window_changed(change, workflow.now())
-        self._window_moved(change)
+        self._on_window_changed(change)
         self._publish()
 
-    def _window_moved(self, change: WindowChanged) -> None:
+    def _on_window_changed(self, change: WindowChanged) -> None:
         """Do what a window's new state means for this kind of execution."""
 
     @workflow.update(name=PAUSE_UPDATE)
@@ -272,15 +272,15 @@ class ExecutionWorkflow(Generic[S]):
         self._paused = paused
         self._board.paused(paused)
         for pausable in list(self._pausable.values()):
-            await self._pass_pause_on(pausable)
+            await self._signal_pause(pausable)
 
     async def _begin_pausable(self, name: str, pausable: Pausable) -> None:
         """Let a window take part in pauses, from now on. A later one of the same name replaces it."""
         self._pausable[name] = pausable
         if self._paused:
-            await self._pass_pause_on(pausable)
+            await self._signal_pause(pausable)
 
-    async def _pass_pause_on(self, pausable: Pausable) -> None:
+    async def _signal_pause(self, pausable: Pausable) -> None:
         signal = pausable.pause if self._paused else pausable.resume
         # A window that ends at this moment is no error.
         if signal is None or pausable.window.done():
@@ -293,7 +293,7 @@ class ExecutionWorkflow(Generic[S]):
     @workflow.update(name=ABORT_UPDATE)
     def abort(self, reason: str) -> str:
         """Close everything, then fail with code ABORTED and this reason."""
-        self._early.because(StageError(ErrorCode.ABORTED, f"aborted: {reason}"))
+        self._early.request(StageError(ErrorCode.ABORTED, f"aborted: {reason}"))
         return "aborting: everything is being closed first"
 
     @abort.validator

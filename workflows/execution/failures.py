@@ -79,7 +79,7 @@ def _chain(error: BaseException) -> tuple[ChildWorkflowError | None, BaseExcepti
     return child, cause
 
 
-def raise_as(failure: RunFailure) -> ApplicationError:
+def application_error(failure: RunFailure) -> ApplicationError:
     """Return the application error: type = the code, detail = the failure."""
     return ApplicationError(failure.message, failure, type=failure.code, non_retryable=True)
 

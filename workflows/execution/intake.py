@@ -33,7 +33,7 @@ from domain.executions.starting import Reading
 from domain.kinds import kind_of_workflow
 from domain.plans.validation.problems import problems_of
 from domain.plans.validation.wording import cut, in_one_sentence
-from workflows.execution.failures import raise_as, refused_input
+from workflows.execution.failures import application_error, refused_input
 
 logger = logging.getLogger("holdfast.intake")
 
@@ -193,7 +193,7 @@ def refusal(workflow_type: str, problems: list[Problem]) -> ApplicationError:
     # An execution's failure carries more, because people read it.
     execution = kind_of_workflow(workflow_type)
     if execution is not None:
-        return raise_as(refused_input(problems, execution.state().step))
+        return application_error(refused_input(problems, execution.state().step))
     kind = ERRORS[ErrorCode.VALIDATION_ERROR]
     return ApplicationError(
         f"{kind.error_class} {in_one_sentence(problems)}",

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.run.lock import LockActivities
 
 
-W = TypeVar("W", LockWait, OthersWait)
+Wait = TypeVar("Wait", LockWait, OthersWait)
 
 Lock = workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]
 
@@ -60,15 +60,15 @@ async def take_lock(plan: Plan, order: LockInput, if_busy: IfBusy, board: Execut
         except WorkflowAlreadyStartedError:
             await _wait_for_holder(plan, order, lock_id, if_busy, board)
             continue
-        if await _is_taken(lock, lock_id, if_busy, board):
+        if await _acquired(lock, lock_id, if_busy, board):
             return lock
         await _wait_for_others(order, if_busy, board)
 
 
-async def _is_taken(lock: Lock, lock_id: str, if_busy: IfBusy, board: ExecutionBoard[Any]) -> bool:
-    """Wait until the lock is open.
+async def _acquired(lock: Lock, lock_id: str, if_busy: IfBusy, board: ExecutionBoard[Any]) -> bool:
+    """Wait until the lock's window is open, which means that it holds the namespace.
 
-    False if a run under another lock is in the way, and must be waited for.
+    False if a run under another lock is in the way: wait for that run, then try again.
     """
     await workflow.wait_condition(lambda: board.is_open(lock_id) or lock.done())
     if lock.done():
@@ -131,8 +131,8 @@ async def _wait_for_holder(
 async def _wait(
     board: ExecutionBoard[Any],
     who: str,
-    until_gone: Callable[[LockActivities, W], Awaitable[None]],
-    order: W,
+    until_gone: Callable[[LockActivities, Wait], Awaitable[None]],
+    order: Wait,
     timing: Timing,
 ) -> None:
     """Wait until another run is gone, and show meanwhile which."""

@@ -75,7 +75,7 @@ class DiscoveringRun(VerifyingRun):
 
     async def _recording_calls(self) -> CallsTask:
         """Open the recordings, and wait until they are active."""
-        await self._unpaused()
+        await self._wait_while_paused()
         window_id = calls_workflow_id(self.execution)
         window: CallsTask = asyncio.create_task(
             workflow.execute_child_workflow(
@@ -88,7 +88,7 @@ class DiscoveringRun(VerifyingRun):
         )
         try:
             await workflow.wait_condition(lambda: self._board.is_open(window_id) or window.done())
-            self._ensure_going_on()
+            self._raise_if_ending()
             if window.done():
                 window.result()
         except (Exception, asyncio.CancelledError):
@@ -134,7 +134,7 @@ class DiscoveringRun(VerifyingRun):
             summary=f"Read which calls failures cause, round {number}",
             **policies.waiting(self.execution.timing, durations.reading_calls(self._plan)),
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.calls_read(found)
         self._publish()
         return found
@@ -148,7 +148,7 @@ class DiscoveringRun(VerifyingRun):
         } | self._needless
         most = durations.most_captures(len(self._plan.services))
         for service in [name for name in services if name not in excluded][:most]:
-            await self._unpaused()
+            await self._wait_while_paused()
             # The plan's request was never sent while a service that the analysis missed was broken. So send it now, to
             # learn which calls its failure causes.
             asked = self._asking(service) if self._never_broken([service]) else {}
@@ -169,7 +169,7 @@ class DiscoveringRun(VerifyingRun):
         )
         if order.terse:
             self._board.window_changed(window_change_for(order, window_id, workflow.now(), report), workflow.now())
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.injected_again(report)
         self._publish()
         if not report.recovery_verified:
@@ -183,7 +183,7 @@ class DiscoveringRun(VerifyingRun):
         """
         size = per_page(len(cases))
         while cases:
-            await self._unpaused()
+            await self._wait_while_paused()
             order = PairsWindowInput(
                 **self._window_input(durations.pairs_hold(self._plan, len(cases[:size])).total_seconds()).model_dump(),
                 cases=cases[:size],
@@ -204,6 +204,6 @@ class DiscoveringRun(VerifyingRun):
         except FailureError as error:
             workflow.logger.info("the window of calls did not take its release: %s", error)
         report = await window
-        self._ensure_going_on()
+        self._raise_if_ending()
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the recordings of calls were not seen to end")

@@ -86,7 +86,7 @@ class ResilienceRun(ExecutionWorkflow[ResilienceState]):
             summary=f"Phase {phase}",
             **policies.bookkeeping(self.execution.timing),
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
 
     async def _check_steady_state(self, moment: SteadyMoment) -> SteadyReport:
         """Check whether the plan's request is in its steady state.
@@ -105,17 +105,17 @@ class ResilienceRun(ExecutionWorkflow[ResilienceState]):
                 **policies.waiting(timing, longest + timeouts.stability),
             )
         except ActivityError as error:
-            self._ensure_going_on()
+            self._raise_if_ending()
             if moment is SteadyMoment.BEFORE or is_cancelled_exception(error):
                 raise
             # After the run, a failed check must not undo what the run has found.
             report = SteadyReport(met=False, detail=f"it could not be checked: {text_of(error)}")
-        self._ensure_going_on()
+        self._raise_if_ending()
         self._board.steady(moment, report)
         self._publish()
         return report
 
-    def _window_moved(self, change: WindowChanged) -> None:
+    def _on_window_changed(self, change: WindowChanged) -> None:
         """Begin the load test when the rules are open for the first time."""
         begun = change.kind is WindowKind.RULES and change.state is WindowState.OPEN
         if begun and self._board.state.phase is Phase.RULES_READY:

@@ -41,14 +41,14 @@ class VerifyingRun(ResilienceRun):
             summary="Choose the pairs that run with two real faults",
             **policies.bookkeeping(timing),
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
         if share is None and not chosen.cases:
             return
         self._board.pairs_chosen(share, chosen.measured, len(chosen.cases))
         self._publish()
         left, size = chosen.cases, per_page(len(chosen.cases))
         while left:
-            await self._unpaused()
+            await self._wait_while_paused()
             report = await self._verify_page(left[:size])
             left = left[report.done :]
         await workflow.execute_activity_method(
@@ -57,7 +57,7 @@ class VerifyingRun(ResilienceRun):
             summary="Log how many pairs agree",
             **policies.bookkeeping(timing),
         )
-        self._ensure_going_on()
+        self._raise_if_ending()
 
     async def _verify_page(self, cases: list[int]) -> PairsReport:
         order = PairsWindowInput(
@@ -89,5 +89,5 @@ class VerifyingRun(ResilienceRun):
         # A paused pairs window ends after its current pair. The other pairs get a window when the run is resumed.
         await self._begin_pausable("pairs", Pausable(window, PairsWindow.pause))
         report: PairsReport = await window
-        self._ensure_going_on()
+        self._raise_if_ending()
         return report

@@ -29,7 +29,7 @@ class RecordingWindow:
         self._order = order
         self._holding = Holding(order, WindowKind.RECORDING)
         self._ref = ExecutionRef(execution_id=order.execution.execution_id)
-        self._completed = False
+        self._analysis_over = False
 
     @workflow.run
     async def run(self, order: WindowInput) -> AnalysisReport:
@@ -60,14 +60,14 @@ class RecordingWindow:
             summary="Send the request and wait for its patterns",
             **policies.waiting(timing, timeouts.analyze),
         )
-        self._completed = True
+        self._analysis_over = True
         self._holding.ensure_open()
         return started.task_id, recorded.services
 
     async def _stop(self) -> Closing:
         return await workflow.execute_activity_method(
             TrafficActivities.stop,
-            RecordingsOrder(execution_id=self._ref.execution_id, analysis_over=self._completed),
+            RecordingsOrder(execution_id=self._ref.execution_id, analysis_over=self._analysis_over),
             summary="Stop all recordings and verify it",
             **policies.closing(self._order.execution.timing, self._order.timeouts.recovery),
         )

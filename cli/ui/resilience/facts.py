@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cli.ui.facts import Fact
-from cli.ui.window_names import named
+from cli.ui.window_names import window_label
 from clients.store.read_models import LogLevel
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
@@ -92,7 +92,7 @@ def _captured(row: InjectionRow) -> str:
     if row.state is InjectionState.FAILED:
         return f"failed: {row.error}"
     effect = ", which is how it answers when healthy: no effect" if row.no_effect else ""
-    unstable = "" if row.stable is not False else ", not stable yet"
+    unstable = ", not stable yet" if row.stable is False else ""
     return f"answered {row.replay_status}{effect}; recovered{unstable}"
 
 
@@ -128,15 +128,15 @@ def _load(state: ResilienceState) -> Iterator[Fact]:
 
 
 def _pairs(state: ResilienceState) -> Iterator[Fact]:
-    found = state.pairs
-    if found is None:
+    pairs = state.pairs
+    if pairs is None:
         return
-    why = "" if found.asked_for else ", because their results are in doubt"
-    begun = f"  {found.chosen} of {found.measured} measured pairs run with two real faults as well{why}"
+    reason = "" if pairs.asked_for else ", because their results are in doubt"
+    begun = f"  {pairs.chosen} of {pairs.measured} measured pairs run with two real faults as well{reason}"
     yield Fact("pairs", begun)
-    done = found.compared + found.unchecked
+    done = pairs.compared + pairs.unchecked
     if done:
-        yield Fact(f"pairs {done}", f"  {done} of {found.chosen} pairs: {found.agreed} agree with the rules")
+        yield Fact(f"pairs {done}", f"  {done} of {pairs.chosen} pairs: {pairs.agreed} agree with the rules")
     yield from _closings(state, WindowKind.PAIR_FAULT)
 
 
@@ -158,7 +158,9 @@ def _closings(state: ResilienceState, kind: WindowKind) -> Iterator[Fact]:
             continue
         if row.state is WindowState.UNVERIFIED:
             yield Fact(
-                f"unverified {row.window_id}", f"!! {named(row)} was NOT seen to be off: {row.detail}", LogLevel.ERROR
+                f"unverified {row.window_id}",
+                f"!! {window_label(row)} was NOT seen to be off: {row.detail}",
+                LogLevel.ERROR,
             )
         elif row.state is WindowState.CLOSED and row.service not in captured:
-            yield Fact(f"closed {row.window_id}", f"  {named(row)} off, and seen to be off")
+            yield Fact(f"closed {row.window_id}", f"  {window_label(row)} off, and seen to be off")

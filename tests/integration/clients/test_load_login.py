@@ -17,7 +17,7 @@ from clients.load import logins
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed, Open
 from clients.secrets.values import REDACTED, Secrets, redactor_for
-from domain.cases.tokens import calls_marker, marker
+from domain.cases.tokens import analysis_marker, calls_marker
 from domain.errors import ErrorCode, HoldfastError
 from domain.plans.request import Request
 from domain.plans.validation.validate import check_plan
@@ -189,7 +189,7 @@ async def test_a_failed_renewal_ends_the_block(peer: Peer, guard: Guard, pace: C
 
 async def test_the_login_carries_the_markers_baggage_and_never_that_of_a_case(peer: Peer, guard: Guard) -> None:
     """No rule may answer the login, and unmarked traffic would look like lost baggage while the proxy records."""
-    analysed = marker("hf1x")
+    analysed = analysis_marker("hf1x")
     # The login's calls are not among those that the plan's request causes, whatever is broken.
     for baggage, carried in (
         ("chaos.a.remove=1", None),

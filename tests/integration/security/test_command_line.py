@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.processes.interrupts import handled
+from operations.processes.interrupts import signals_to_handle
 from tests.support.cli.terminal import Terminal, clean_environment
 from tests.support.paths import ROOT
 
@@ -130,7 +130,7 @@ async def test_a_closed_terminal_ends_a_lab_in_order(number: signal.Signals, tmp
 def test_a_signal_that_our_parent_ignores_stays_ignored() -> None:
     was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert signal.SIGHUP not in handled()
-        assert signal.SIGQUIT in handled()
+        assert signal.SIGHUP not in signals_to_handle()
+        assert signal.SIGQUIT in signals_to_handle()
     finally:
         signal.signal(signal.SIGHUP, was)

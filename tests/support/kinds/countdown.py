@@ -55,13 +55,15 @@ class CountdownWorkflow(ExecutionWorkflow[CountdownState]):
         if countdown is None:
             self._refuse(problems)
         self._board.begun(countdown.name, workflow.now())
-        return await self._to_the_end(self._count(countdown), timedelta(minutes=5))
+        return await self._run_to_end(self._count(countdown), timedelta(minutes=5))
 
     async def _count(self, countdown: Countdown) -> ExecutionSummary:
         await self._open_record(NAME, countdown.model_dump_json())
         for done in range(countdown.start):
             percent = 100 * done // countdown.start
-            await self._come_to(f"{countdown.start - done}{countdown.step}", percent, f"{countdown.start - done} to go")
+            await self._begin_step(
+                f"{countdown.start - done}{countdown.step}", percent, f"{countdown.start - done} to go"
+            )
             await workflow.sleep(countdown.pause_seconds)
         return self._conclude(Verdict.PASSED)
 

@@ -21,7 +21,7 @@ import worker
 from clients.http import control as http
 from clients.http import reader
 from domain.kinds import registered
-from operations.processes.worker_process import finished, serve
+from operations.processes.worker_process import run_to_exit_code, serve
 from tests.support.kinds.countdown import KIND, CountdownWorkflow
 from tests.support.leaks.places import Moment, Place
 
@@ -106,7 +106,7 @@ def main() -> int:
     worker.WORKFLOWS.append(CountdownWorkflow)
     # A single process, so that its death ends everything.
     with registered(KIND):
-        return finished(serve(worker.EVERYTHING))
+        return run_to_exit_code(serve(worker.EVERYTHING))
 
 
 if __name__ == "__main__":

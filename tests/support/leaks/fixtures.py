@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from domain.resilience.model import ResilienceSummary
 from lab import Lab, PortChoice
-from operations.processes.worker_process import kept_bytecode
+from operations.processes.worker_process import private_bytecode_cache
 from tests.support.leaks import checker
 from tests.support.leaks.duo import FAULTS, ONCE, PATIENT, TOPOLOGY, Duo
 from tests.support.leaks.places import Part, Place, parts_of
@@ -25,7 +25,7 @@ def _bytecode() -> Iterator[None]:
 
     Workers run in this process, and every run imports the workflows anew.
     """
-    with kept_bytecode():
+    with private_bytecode_cache():
         yield
 
 

@@ -6,7 +6,7 @@ import resource
 import sys
 
 import worker
-from operations.processes.worker_process import finished, serve
+from operations.processes.worker_process import run_to_exit_code, serve
 
 ADDRESS_SPACE = 4 << 30
 """Bytes. Temporal's core maps much that it never touches: 1 to 2 GB in an idle worker."""
@@ -19,7 +19,7 @@ def main() -> int:
     """Serve until asked to end."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_DATA, (DATA, DATA))
-    return finished(serve(worker.EVERYTHING))
+    return run_to_exit_code(serve(worker.EVERYTHING))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cli.commands.logs import LATE_LINES, Following, line_text
+from cli.commands.logs import REREAD, LogFollower, line_text
 from clients.store.engine import writing
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.repositories.logs import Logs
@@ -128,12 +128,12 @@ async def test_following_shows_each_line_once_until_the_end(store: Store, monkey
         for line in lines:
             shown.put_nowait(line.message)
 
-    following = asyncio.create_task(Following(store, await store.executions.row(run), LogLevel.WARN, show).to_the_end())
+    following = asyncio.create_task(LogFollower(store, await store.executions.row(run), LogLevel.WARN, show).follow())
     assert [await shown.get(), await shown.get()] == ["line WARN", "line ERROR"]
     await store.logs.add(run, "quiet", LogLevel.INFO, "not shown")
     await store.logs.add(run, "more", LogLevel.WARN, "one more")
     assert await shown.get() == "one more"
-    late = {"id": 1, "execution_id": run, "entry_key": "late", "ts": utc_now() - LATE_LINES / 2}
+    late = {"id": 1, "execution_id": run, "entry_key": "late", "ts": utc_now() - REREAD / 2}
     async with writing(store.engine) as work:
         work.add(TaskExecutionLog.model_validate(late | {"level": LogLevel.WARN, "message": "came late"}))
     assert await shown.get() == "came late"
@@ -181,7 +181,7 @@ async def test_a_store_that_is_away_for_a_moment_is_asked_again(
 
     monkeypatch.setattr(Logs, "of", sometimes)
     monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
-    await Following(store, await store.executions.row(run), LogLevel.INFO, shown.extend).to_the_end()
+    await LogFollower(store, await store.executions.row(run), LogLevel.INFO, shown.extend).follow()
     assert asked == 2
     assert [line.level for line in shown] == [LogLevel.INFO, LogLevel.WARN, LogLevel.ERROR]
     assert "trying again" in capsys.readouterr().err
@@ -193,9 +193,9 @@ async def test_following_a_silent_run_suggests_where_else_to_look(
     """Its workers may be gone, and then nothing records its end."""
     run = await run_with_log(store)
     monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
-    monkeypatch.setattr("cli.commands.logs.QUIET", timedelta(milliseconds=20))
+    monkeypatch.setattr("cli.commands.logs.HINT_AFTER", timedelta(milliseconds=20))
     following = asyncio.create_task(
-        Following(store, await store.executions.row(run), LogLevel.INFO, lambda _: None).to_the_end()
+        LogFollower(store, await store.executions.row(run), LogLevel.INFO, lambda _: None).follow()
     )
     remarks = ""
     while "`holdfast status resilience-test/shop`" not in remarks:

@@ -65,7 +65,7 @@ CALLED_FROM = {
     ("stages.rules", "_upsert"),
     ("stages.traffic", "begin"),
     ("stages.traffic", "_trigger"),
-    ("stages.steady", "_ask"),
+    ("stages.steady", "_why_unmet"),
     ("run.stop_conditions", "send"),
     ("stages.calls", "_start_one"),
     ("stages.calls", "once"),

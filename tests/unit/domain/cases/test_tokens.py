@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.cases.tokens import (
+    analysis_marker,
     baggage_of,
     baggage_token,
     calls_marker,
     case_of_marker,
-    is_marker,
-    marker,
+    is_analysis_marker,
     overlapping,
     without_markers,
 )
@@ -59,7 +59,7 @@ def test_tokens_are_joined_without_spaces() -> None:
 
 def test_the_analysis_marker_overlaps_no_token() -> None:
     """It selects no rule."""
-    assert overlapping([marker(record_id(5)), baggage_token("holdfast", "analysis")]) == []
+    assert overlapping([analysis_marker(record_id(5)), baggage_token("holdfast", "analysis")]) == []
 
 
 EXECUTIONS = st.integers(0, 2**53 - 1).map(record_id)
@@ -109,7 +109,7 @@ def test_a_percent_encoded_marker_is_understood() -> None:
         "xholdfast.calls=hf1x.1.1",
         "a=holdfast.calls=hf1x.1.1",
         "a=b;holdfast.calls=hf1x.1.1",
-        marker("hf1x"),
+        analysis_marker("hf1x"),
     ],
 )
 def test_a_header_without_a_valid_marker_names_no_case(header: str) -> None:
@@ -118,12 +118,12 @@ def test_a_header_without_a_valid_marker_names_no_case(header: str) -> None:
 
 def test_markers_of_calls_and_of_the_analysis_are_distinct() -> None:
     """Neither selects a rule."""
-    assert is_marker(marker("hf1x"))
-    assert not is_marker(calls_marker("hf1x", 3, 1))
-    assert overlapping([calls_marker("hf1x", 3, 1), marker("hf1x"), baggage_token("holdfast", "calls")]) == []
+    assert is_analysis_marker(analysis_marker("hf1x"))
+    assert not is_analysis_marker(calls_marker("hf1x", 3, 1))
+    assert overlapping([calls_marker("hf1x", 3, 1), analysis_marker("hf1x"), baggage_token("holdfast", "calls")]) == []
 
 
 def test_only_our_markers_are_removed_from_a_header() -> None:
-    header = f"user=7, {calls_marker('hf1x', 3, 1)} ,{marker('hf1x')},chaos.a.remove=1"
+    header = f"user=7, {calls_marker('hf1x', 3, 1)} ,{analysis_marker('hf1x')},chaos.a.remove=1"
     assert without_markers(header) == "user=7,chaos.a.remove=1"
     assert without_markers(calls_marker("hf1x", 3, 1)) == without_markers("") == ""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.executions.state import WindowRow
-from domain.executions.window_rows import moved
+from domain.executions.window_rows import with_change
 from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from domain.plans.plan import Plan
 from domain.resilience.board import ResilienceBoard
@@ -65,11 +65,11 @@ def test_a_window_row_keeps_its_beginning_and_ends_only_when_verified() -> None:
         at = None if second is None else DAWN + timedelta(seconds=second)
         return change(WindowKind.FAULT, state, service="a", at=at)
 
-    rows = moved([], message(WindowState.OPENING, 1))
+    rows = with_change([], message(WindowState.OPENING, 1))
     for state in (WindowState.OPEN, WindowState.CLOSING):
-        rows = moved(rows, message(state, None))
+        rows = with_change(rows, message(state, None))
     (closed,), (unverified,) = (
-        moved(rows, message(state, 5)) for state in (WindowState.CLOSED, WindowState.UNVERIFIED)
+        with_change(rows, message(state, 5)) for state in (WindowState.CLOSED, WindowState.UNVERIFIED)
     )
     assert closed.began_at == unverified.began_at == DAWN + timedelta(seconds=1)
     assert (closed.ended_at, unverified.ended_at) == (DAWN + timedelta(seconds=5), None)
