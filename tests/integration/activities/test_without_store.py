@@ -30,8 +30,8 @@ DOWN = HoldfastError(ErrorCode.STORE_UNAVAILABLE, "the database did not answer")
 TTL = timedelta(minutes=10)
 
 
-class Away:
-    """A store that answers nothing: every method raises, or never returns."""
+class AwayRepository:
+    """A repository whose every method raises, or never returns."""
 
     def __init__(self, *, silent: bool) -> None:
         self._silent = silent
@@ -43,6 +43,16 @@ class Away:
             raise DOWN
 
         return asked
+
+
+class Away:
+    """A store of which no repository answers."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+
+    def __getattr__(self, _: str) -> AwayRepository:
+        return AwayRepository(silent=self._silent)
 
     async def close(self) -> None:
         """Do nothing: a store can be closed."""
@@ -158,4 +168,4 @@ async def test_notes_and_memory_that_wait_for_the_store_are_bounded(monkeypatch:
         memory.keep(number, number)
     assert len(notes._waiting) == len(memory._known) == 3
     with pytest.raises(HoldfastError):
-        await in_time(Away(silent=False).log())
+        await in_time(Away(silent=False).logs.add())

@@ -87,7 +87,7 @@ def test_every_command_and_option_has_help() -> None:
     assert set(every_command()) >= {
         "demo", "run", "validate", "status", "watch", "cancel", "faults", "server", "lab", "worker",
     }  # fmt: skip
-    for name, command in cli.commands.items():
+    for name, command in every_command().items():
         assert command.help, name
         for parameter in command.params:
             assert not isinstance(parameter, click.Option) or parameter.help, f"{name} {parameter.name}"

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from cli.main import cli, every_command
+from cli.main import every_command
 from clients.store.store import Store
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
@@ -92,7 +92,7 @@ def test_every_command_that_prints_facts_has_a_json_option() -> None:
     """A new command as well, unless this file excludes it."""
     with_json = {
         name
-        for name, command in cli.commands.items()
+        for name, command in every_command().items()
         for parameter in command.params
         if isinstance(parameter, click.Option) and parameter.name == "as_json"
     }

@@ -158,7 +158,7 @@ def test_every_option_named_in_a_message_exists() -> None:
     assert ("run", "--clean") in named
     known = {
         (name, flag)
-        for name, command in cli.commands.items()
+        for name, command in every_command().items()
         for parameter in command.params
         for flag in parameter.opts
     }

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cli.main import cli
+from cli.main import cli, every_command
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -24,13 +24,13 @@ OTHER_PROGRAMS = "temporal workflow|pip install"
 def test_every_command_that_a_document_names_exists(document: Path) -> None:
     """In blocks of commands and in prose."""
     named = re.findall(r"(?:^    |`)(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)", document.read_text(), re.MULTILINE)
-    assert {name for name in named if name not in cli.commands} == set()
+    assert {name for name in named if name not in every_command()} == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_option_that_a_document_names_exists(document: Path) -> None:
     """Options of other programs stand on lines of their own."""
-    known = {name for command in cli.commands.values() for parameter in command.params for name in parameter.opts}
+    known = {name for command in every_command().values() for parameter in command.params for name in parameter.opts}
     lines = [line for line in document.read_text().splitlines() if not re.search(OTHER_PROGRAMS, line)]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines))) <= known | {"--help"}
 
