@@ -105,7 +105,7 @@ async def test_watch_fits_a_terminal_that_changes_its_size(terminal: Open, begin
             lines = shown.splitlines()
             return len(lines) == height and lines[0].startswith("plan stand-in") and "Ctrl-C stops" in lines[-1]
 
-        await tmux.until(fits)
+        await tmux.until(fits, rows=True)
 
 
 @pytest.mark.usefixtures("stand_ins")

@@ -55,18 +55,24 @@ class Tmux:
         await tmux._do("-f", str(tmux._folder / "conf"), "new-session", "-d", f"-x{width}", f"-y{height}", command)
         return tmux
 
-    async def screen(self, *, colours: bool = False, history: bool = False) -> str:
-        """Return what is on the terminal now; with `history`, also the lines that have left it at its top."""
-        more = (["-e"] if colours else []) + (["-S", "-"] if history else [])
-        return await self._do("capture-pane", "-p", "-J", *more)
+    async def screen(self, *, colours: bool = False, history: bool = False, rows: bool = False) -> str:
+        """Return what is on the terminal now; with `history`, also the lines that have left it at its top.
 
-    async def until(self, words: str | Callable[[str], bool], patience: float = PATIENCE) -> str:
+        Lines that the terminal has wrapped are one again, unless its own `rows` are asked for: a row that was wrapped
+        once stays marked so after something else was drawn in its place.
+        """
+        more = (["-e"] if colours else []) + (["-S", "-"] if history else []) + ([] if rows else ["-J"])
+        return await self._do("capture-pane", "-p", *more)
+
+    async def until(
+        self, words: str | Callable[[str], bool], patience: float = PATIENCE, *, rows: bool = False
+    ) -> str:
         """Return the first screen that contains these words, or that satisfies the function."""
         shown = ""
         try:
             async with asyncio.timeout(patience):
                 while True:
-                    shown = await self.screen()
+                    shown = await self.screen(rows=rows)
                     if words in shown if isinstance(words, str) else words(shown):
                         return shown
                     assert not await self.ended(), f"ended before it showed {words!r}:\n{shown}"
