@@ -39,7 +39,7 @@ async def in_time(work: Coroutine[Any, Any, T]) -> T:
     """
     task = asyncio.create_task(work)
     # Not cancelled: the store finishes a transaction it has begun, so a cancel would have to wait for it too
-    # (`clients.store.repositories.uncancellable`).
+    # (`clients.store.uncancellable`).
     task.add_done_callback(_retrieve_error)
     done, _ = await asyncio.wait([task], timeout=PATIENCE)
     if not done:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll
+from activities.base import poll_until
 from activities.clocks import Deadline
 from activities.recovery.bookkeeping import in_time
 from activities.toolbox import Subject, Toolbox
@@ -81,10 +81,10 @@ async def until_gone(look: Look, pace: Pace, failed: str, *, last: Callable[[], 
     """
     absence = _Absence(pace.settle)
 
-    async def once() -> bool | None:
-        return absence.lasts(absent=await look(), last=last()) or None
+    async def gone_for_good() -> bool:
+        return absence.lasts(absent=await look(), last=last())
 
-    gone = await poll(once, end=pace.end + pace.settle, every=pace.every, stubborn=True)
+    gone = await poll_until(gone_for_good, end=pace.end + pace.settle, every=pace.every, stubborn=True)
     return Closing(verified=True) if gone else Closing(verified=False, detail=failed)
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import NotRepeatedError, poll, uncancelled
+from activities.base import NotRepeatedError, poll, poll_until, uncancelled
 from activities.clocks import Deadline, deadline
 from activities.permit import ASK, READ_CALLS, RECORD_CALLS, Permit, acts, no_permit
 from activities.recovery.closing import UNKNOWN, close_recordings
@@ -268,14 +268,14 @@ class CallActivities:
         """Return why the recordings show nothing of this run; empty as soon as they show something."""
         looked = False
 
-        async def look() -> bool | None:
+        async def show_something() -> bool:
             nonlocal looked
             grown = await recorded.read()
             looked = True
-            return grown or None
+            return grown
 
         timing = subject.execution.timing
-        if await poll(look, end=min(end, Deadline.after(timing.settle)), every=timing.poll):
+        if await poll_until(show_something, end=min(end, Deadline.after(timing.settle)), every=timing.poll):
             return ""
         if not looked:
             return "the recordings of calls could not be read"
@@ -295,14 +295,14 @@ class CallActivities:
         """
         settled = 0
 
-        async def look() -> bool | None:
+        async def complete() -> bool:
             nonlocal settled
             grown = await recorded.read()
             settled = settled + 1 if not grown and not recorded.missing(number) else 0
-            return True if settled > 1 or recorded.overflowed else None
+            return settled > 1 or bool(recorded.overflowed)
 
         every = max(subject.execution.timing.poll, timedelta(milliseconds=50))
-        if await poll(look, end=end, every=every) is None:
+        if not await poll_until(complete, end=end, every=every):
             late = ", ".join(recorded.missing(number)[:5]) or "a service"
             return f"the recordings of {late} did not show the last request"
         return recorded.overflowed

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from temporalio import activity
 
-from activities.base import NotRepeatedError, poll, uncancelled
+from activities.base import NotRepeatedError, poll_until, uncancelled
 from activities.clocks import Deadline, closing_deadline, deadline
 from activities.permit import UPSERT, Permit, acts, closes, no_permit, reads
 from activities.recovery.closing import acting, close_rules
@@ -148,12 +148,12 @@ class RulesActivities:
         longest = subject.plan.timeouts.rules_ready
         left: set[str] = set()
 
-        async def look() -> bool | None:
+        async def none_missing() -> bool:
             nonlocal left
             left = await missing()
-            return None if left else True
+            return not left
 
-        if await poll(look, end=deadline(longest), every=subject.execution.timing.poll) is None:
+        if not await poll_until(none_missing, end=deadline(longest), every=subject.execution.timing.poll):
             raise HoldfastError(
                 ErrorCode.INTERCEPTOR_NOT_READY,
                 f"{failed} {', '.join(sorted(left))} after {longest.total_seconds():g} s",

@@ -20,8 +20,8 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.engine import for_writing
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.translation import translated
+from clients.store.uncancellable import uncancellable
 from domain.errors import ErrorCode, HoldfastError
 
 MIGRATIONS = Path(__file__).parent / "migrations"

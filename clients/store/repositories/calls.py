@@ -13,11 +13,11 @@ from sqlmodel import col
 from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import refuse_ended
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.call_tables import CallRoundRow, FallbackCallRow, RealCaseRow
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import TestCase
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing, insert_or_replace
 from domain.calls.model import CallRound, FallbackCall, RealCase
 from domain.errors import ErrorCode, HoldfastError

@@ -14,10 +14,10 @@ from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import StoredCase
 from clients.store.repositories.ended import refuse_ended, unknown_execution
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import BaggageMap, TaskExecution, TestCase
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing, insert_or_replace
 from domain.measuring.load import Case, CaseType
 

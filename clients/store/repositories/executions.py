@@ -18,10 +18,10 @@ from clients.store.repositories.definitions import save_definition
 from clients.store.repositories.ended import under_way, unknown_execution
 from clients.store.repositories.listing import NEWEST_FIRST, narrowed
 from clients.store.repositories.progress import note_phase
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import PlanSnapshot, TaskExecution
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing, insert_under_own_id
 from domain.errors import ERRORS, ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Execution, ExecutionRecord, NewRecord, RunStatus, StepChange, Verdict

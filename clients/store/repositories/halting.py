@@ -11,10 +11,10 @@ from sqlmodel import col
 from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
 from clients.store.read_models import Halt
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.operator_tables import OperatorFlag
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_or_replace
 
 _HALTED = "halted"

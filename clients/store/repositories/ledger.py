@@ -16,10 +16,10 @@ from sqlmodel import col
 from clients.store.decoding import Damage, Rows, facts_of
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import Ledger
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import SETTLED, LedgerEntry, LedgerState, LedgerUpdate, WindowKind

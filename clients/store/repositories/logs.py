@@ -14,10 +14,10 @@ from sqlmodel import col
 from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import LogEntry, LogLevel
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import TaskExecutionLog
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_under_own_id
 
 _SEQUENCE_BITS = 20

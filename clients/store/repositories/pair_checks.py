@@ -11,11 +11,11 @@ from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import CheckedPair
 from clients.store.repositories.ended import refuse_ended
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.pair_tables import PairCheck
 from clients.store.schema.tables import TestCase
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Verdict

@@ -11,10 +11,10 @@ from sqlmodel import col
 
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.progress_tables import PairChoiceRow, PhaseRow, SteadyRow
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing, insert_or_replace
 from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from domain.pairs.fidelity import PairChoice

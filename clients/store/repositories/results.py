@@ -20,9 +20,9 @@ from clients.store.read_models import CaseResult, StoredSamples
 from clients.store.repositories.ended import refuse_ended
 from clients.store.repositories.measurements import result_of, result_row
 from clients.store.repositories.samples import write_samples
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.tables import TestCase, TestResult
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_or_replace
 from domain.cases.real_verdicts import Settled
 from domain.errors import ErrorCode, HoldfastError

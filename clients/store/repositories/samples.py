@@ -12,10 +12,10 @@ from sqlmodel import col
 from clients.store.decoding import Rows
 from clients.store.engine import reading
 from clients.store.read_models import Arm, StoredSamples
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import CaseSamples, TestCase
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_or_replace
 
 

@@ -10,10 +10,10 @@ from sqlmodel import col
 
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.stability_tables import StabilityRow
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_or_replace
 from domain.executions.windows import ServiceStability, StabilityMoment
 

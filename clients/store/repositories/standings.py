@@ -12,9 +12,9 @@ from clients.store.engine import reading
 from clients.store.repositories.ended import unknown_execution
 from clients.store.repositories.halting import halt_of
 from clients.store.repositories.ledger import entries_in
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.tables import Ledger, TaskExecution
+from clients.store.uncancellable import uncancellable
 from domain.executions.permit_facts import Standing
 from domain.executions.windows import SETTLED, LedgerState, WindowKind
 

@@ -12,10 +12,10 @@ from sqlmodel import col
 from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import refuse_ended, unknown_execution
-from clients.store.repositories.uncancellable import uncancellable
 from clients.store.repository import Repository
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
+from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing, insert_or_replace
 from domain.calls.model import Call
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange

@@ -64,9 +64,7 @@ class Tmux:
         more = (["-e"] if colours else []) + (["-S", "-"] if history else []) + ([] if rows else ["-J"])
         return await self._do("capture-pane", "-p", *more)
 
-    async def until(
-        self, words: str | Callable[[str], bool], patience: float = PATIENCE, *, rows: bool = False
-    ) -> str:
+    async def until(self, words: str | Callable[[str], bool], patience: float = PATIENCE, *, rows: bool = False) -> str:
         """Return the first screen that contains these words, or that satisfies the function."""
         shown = ""
         try:

@@ -19,9 +19,11 @@ from domain.calls.model import CallRound, FallbackCall, RealCase
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Execution, FinalStep, Recovery, RunStatus, Verdict
 from domain.executions.windows import ServiceStability, StabilityMoment
+from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from domain.names import record_id
 from domain.pairs.fidelity import PairFinding, PairOutcome
 from domain.plans.canonical import canonical_json, content_id, sha256
+from domain.plans.environments import environment_of
 from domain.resilience.model import NewExecution, Phase, PhaseChange
 from tests.support.store.counting import row_counts
 from tests.support.store.samples import (
@@ -57,6 +59,7 @@ async def test_a_new_run_has_its_ids_plan_timing_and_first_status(store: Store, 
     assert execution.record_id == record_id(execution.execution_id)
     assert execution.services == plan.service_names
     assert execution.timing == FAST
+    assert execution.environment == environment_of(plan, {})
     assert await store.executions.plan(execution.execution_id) == plan
     row = await store.executions.row(execution.execution_id)
     assert (row.status, row.run_status, row.plan) == (Phase.GENERATING_CASES, RunStatus.RUNNING, plan.name)
@@ -286,3 +289,14 @@ async def test_the_number_of_listed_runs_is_bounded(store: Store, monkeypatch: p
     for number in range(4):
         await new_execution(store, f"run-{number}")
     assert len(await store.executions.newest(1_000_000)) == 3
+
+
+async def test_free_text_is_cleaned_before_it_is_stored(store: Store, run: int) -> None:
+    """Log lines, the error of an ending and the trouble of a steady state may quote what a peer or a system said."""
+    store.keep_out(lambda said: said.replace("sesame", "[removed]"))
+    await store.logs.add(run, "key", LogLevel.INFO, "opened by sesame")
+    await store.progress.save_steady(run, SteadyMoment.BEFORE, SteadyReport(met=False, detail="answered sesame"))
+    await store.executions.finish(Ending.model_validate({"execution_id": run} | FAILED | {"error_message": "sesame"}))
+    assert [line.message for line in await store.logs.of(run)] == ["opened by [removed]"]
+    assert (await store.progress.steady(run))[SteadyMoment.BEFORE].detail == "answered [removed]"
+    assert (await store.executions.row(run)).error_message == "[removed]"
