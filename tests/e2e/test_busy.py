@@ -12,7 +12,7 @@ from domain.names import WorkflowType
 from domain.resilience.kind import KIND
 from domain.resilience.model import Phase, ResilienceSummary
 from tests.support.cli.terminal import Terminal
-from tests.support.runs.bench import PATIENCE, Bench
+from tests.support.runs.bench import FAILING_PAIR, PATIENCE, Bench
 from tests.support.runs.fixtures import TEMPORAL
 from tests.support.runs.temporal_cli import temporal
 
@@ -67,7 +67,7 @@ async def test_a_run_waits_for_the_holder_or_replaces_it(bench: Bench, option: s
     """The holder may be a run of the same plan, or only hold the same namespace. Then this run completes."""
     first = await holding(bench)
     name = bench.name if same_plan else "other"
-    terminal = await holdfast_run(bench, bench.small_plan(name=name), option)
+    terminal = await holdfast_run(bench, bench.small_plan(*FAILING_PAIR, name=name), option)
     try:
         waits = f"{first.id} is running: " if same_plan else f"waiting: the namespace is held by {first.id}"
         await terminal.until(waits, PATIENCE)

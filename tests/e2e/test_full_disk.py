@@ -17,7 +17,7 @@ from domain.resilience.model import Phase
 from lab import Lab, Misbehaviour, PortChoice
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.bench import Bench, brisk_shop, until
 from tests.support.runs.fixtures import QUICK
 from worker import running
 
@@ -85,7 +85,7 @@ class Filler:
 
 async def test_a_full_disk_does_not_delay_the_removal_of_a_fault(temporal: Client, small_disk: Path) -> None:
     """It is removed while nothing can be written. The run's end and its log lines are written once there is space."""
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, small_disk)
         async with running(temporal, bench.settings), bench:
             lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))

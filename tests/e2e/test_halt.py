@@ -17,7 +17,7 @@ from domain.executions.execution import Recovery, RunFailure, RunStatus
 from domain.executions.outcome import ExitCode, code_for
 from domain.resilience.model import Phase
 from lab import Lab, PortChoice
-from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.bench import Bench, brisk_shop, until
 from tests.support.runs.endings import LONG_LOAD
 from tests.support.runs.fixtures import QUICK
 from tests.support.runs.hand import holdfast
@@ -38,7 +38,7 @@ async def refused(bench: Bench) -> RunFailure:
 
 async def test_halt_cancels_every_run_and_leaves_nothing_on(bench: Bench) -> None:
     """Two runs on two systems, and a third that waits for the first run's lock."""
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as other:
+    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as other:
         second = Bench(bench.temporal, other, bench.folder)
         first_run = await bench.start(bench.small_plan(load=LONG_LOAD))
         plan = second.small_plan(load=LONG_LOAD)

@@ -46,8 +46,9 @@ def comparing(bench: Bench, *services: str, load: dict[str, Any], **slo: Any) ->
 
 
 @pytest.mark.timeout(300)
-async def test_only_the_planted_pair_is_a_regression(bench: Bench) -> None:
+async def test_only_the_planted_pair_is_a_regression(unhurried_bench: Bench) -> None:
     """Each retry, 900 ms, is within its budget, and the fallback costs nothing. Both retries in a row are too slow."""
+    bench = unhurried_bench
     budgets = [{"for": name, "budget": "1300ms"} for name in ("reviews", "shipping")]
     plan = comparing(bench, "bestsellers", "reviews", "shipping", load={"requests": REQUESTS}, overrides=budgets)
     summary = await bench.run(plan | {"exclude": ["bestsellers+*"]})
@@ -91,11 +92,12 @@ async def test_a_case_without_successful_requests_is_inconclusive(bench: Bench) 
 
 
 @pytest.mark.timeout(300)
-async def test_cases_end_early_once_they_are_decided(bench: Bench) -> None:
+async def test_cases_end_early_once_they_are_decided(unhurried_bench: Bench) -> None:
     """The lab counts as many requests as are stored, at most the plan's maximum.
 
     The summary shows how many were saved.
     """
+    bench = unhurried_bench
     most = 1_000
     plan = comparing(bench, "bestsellers", "shipping", load={"max_requests": most})
     summary = await bench.run(plan)

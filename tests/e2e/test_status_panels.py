@@ -24,7 +24,7 @@ from reports.build.stored_state import stored_state
 from reports.forms import as_html
 from reports.model.report import Report
 from tests.support.cli.terminal import Terminal
-from tests.support.runs.bench import PATIENCE, Bench, unhurried_example, unseen
+from tests.support.runs.bench import PATIENCE, Bench, brisk_shop, unseen
 from tests.support.runs.fixtures import QUICK
 from tests.support.runs.panel_fields import FIELDS, Field, text_of
 from worker import running
@@ -109,7 +109,7 @@ async def _command(bench: Bench, name: str) -> Terminal:
 @pytest.fixture(scope="module")
 async def seen(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
     """A run that completes, with failing cases."""
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path_factory.mktemp("panels"))
         async with running(temporal, bench.settings), bench:
             yield await _seen(bench, bench.plan(load={"requests": 2, "concurrency": 2}))

@@ -31,7 +31,7 @@ from domain.names import PAUSE_SIGNAL, PAUSE_UPDATE, WorkflowType
 from domain.resilience.model import Phase
 from domain.resilience.state import ResilienceState
 from lab import Lab, Misbehaviour, PortChoice
-from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.bench import Bench, brisk_shop, until
 from tests.support.runs.fixtures import QUICK
 from worker import running
 
@@ -139,7 +139,7 @@ async def swallowing(temporal: Client, folder: Path, interceptor: ClientIntercep
     """Open a bench whose worker's signals swallow cancellations."""
     config = temporal.config()
     config["interceptors"] = [interceptor]
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, folder)
         async with running(Client(**config), bench.settings), bench:
             yield bench

@@ -15,7 +15,7 @@ from lab import Lab, Misbehaviour, PortChoice
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.support.leaks import checker
-from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.bench import Bench, brisk_shop, until
 from tests.support.runs.fixtures import QUICK
 from worker import running
 
@@ -47,7 +47,7 @@ async def test_a_terminated_window_is_swept(bench: Bench) -> None:
 
 async def test_the_schedule_sweeps_by_itself(temporal: Client, tmp_path: Path) -> None:
     """The worker creates the schedule, and orphaned windows are closed without anybody asking."""
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         async with running(temporal, bench.settings.model_copy(update={"sweeper": True})), bench:
             lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))

@@ -11,7 +11,7 @@ from domain.errors import ErrorCode
 from domain.executions.execution import RunStatus
 from domain.names import WorkflowType
 from domain.resilience.model import Phase
-from tests.support.runs.bench import Bench
+from tests.support.runs.bench import FAILING_PAIR, Bench
 from tests.support.runs.fixtures import TEMPORAL
 from tests.support.runs.temporal_cli import temporal
 
@@ -27,14 +27,16 @@ async def start(bench: Bench, content: Any) -> tuple[int, str]:
 
 async def test_a_run_started_by_the_cli_completes(bench: Bench) -> None:
     """Input and result are JSON objects that other programs can write and read without our code."""
-    code, _ = await start(bench, {"plan": bench.small_plan(), "if_busy": "refuse", "requested_by": "a pipeline"})
+    code, _ = await start(
+        bench, {"plan": bench.small_plan(*FAILING_PAIR), "if_busy": "refuse", "requested_by": "a pipeline"}
+    )
     assert code == 0
     _, output = await temporal(bench, "workflow", "result", "--workflow-id", f"cli/{bench.name}", "--output", "json")
     result = json.loads(output)["result"]
     assert result["verdict"] == "failed"
     assert result["recovery"] == "verified"
     assert result["cases"]["measured"] == 4
-    assert [case["case_id"] for case in result["failed_cases"]] == ["reviews+shipping"]
+    assert [case["case_id"] for case in result["failed_cases"]] == ["+".join(FAILING_PAIR)]
     record = await bench.store.executions.row(result["execution_id"])
     assert record.requested_by == "a pipeline"
 
@@ -99,7 +101,7 @@ async def test_wrong_input_fails_at_once_with_every_problem(bench: Bench) -> Non
         (["--input", '"text"'], ["input"]),
         (["--input", "{}"], ["plan: missing"]),
         (["--input", json.dumps({"plan": bench.small_plan(), "if_bussy": "wait"})], ["if_bussy", "if_busy"]),
-        (["--input", json.dumps({"plan": bench.small_plan(), "if_busy": "whenever"})], ["if_busy"]),
+        (["--input", json.dumps({"plan": bench.small_plan(*FAILING_PAIR), "if_busy": "whenever"})], ["if_busy"]),
         (["--input", json.dumps(several)], ["load.requets", "did you mean 'requests'", "slo.p95", "request: missing"]),
     ]
     for position, (arguments, expected) in enumerate(inputs):

@@ -25,7 +25,7 @@ from clients.temporal.listening import ports_of_server_at
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
 from lab import Lab, PortChoice
-from tests.support.runs.bench import THIS_MACHINE, Bench, unhurried_example
+from tests.support.runs.bench import THIS_MACHINE, Bench, brisk_shop
 from tests.support.runs.fixtures import QUICK
 from worker import running
 
@@ -45,7 +45,7 @@ async def test_a_plan_cannot_post_to_the_web_ui_of_this_machine(server: RunningS
     """The attack: a workflow of anybody's choice, started through the Web UI. The worker allows every port."""
     posted = f"{server.ui}/api/v1/namespaces/default/workflows/planted"
     forged = {"content-type": "application/json", "x-csrf-token": "forged", "cookie": "_csrf=${env:HOLDFAST_SECRET_X}"}
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(server.client, lab, tmp_path)
         async with running(server.client, bench.settings), bench:
             request = {

@@ -77,7 +77,7 @@ UNHURRIED = 3
 """How many times longer services wait than in the examples."""
 
 
-def unhurried(topology: Topology) -> Topology:
+def unhurried(topology: Topology, *, backoffs: float = UNHURRIED) -> Topology:
     """Return the same system with more patient services.
 
     They give up, and retry, only after `UNHURRIED` times as long.
@@ -86,7 +86,7 @@ def unhurried(topology: Topology) -> Topology:
     """
 
     def waiting(call: Call) -> Call:
-        return call.model_copy(update={"timeout": call.timeout * UNHURRIED, "backoff": call.backoff * UNHURRIED})
+        return call.model_copy(update={"timeout": call.timeout * UNHURRIED, "backoff": call.backoff * backoffs})
 
     services = (
         service.model_copy(update={"calls": tuple(map(waiting, service.calls))}) for service in topology.services
@@ -98,6 +98,18 @@ def unhurried_example(name: str) -> Topology:
     """Load one of the examples, unhurried."""
     return unhurried(load_topology(ROOT / "examples" / f"{name}-topology.yaml"))
 
+
+def brisk_shop() -> Topology:
+    """Return the example's shop for tests that judge no time: its services give up late, but retry at once.
+
+    Most of a run of `unhurried` services is their back-offs. Without them no case of the shop is slow, so what must
+    fail is a pair that answers with an error, such as bestsellers and recommendations.
+    """
+    return unhurried(load_topology(ROOT / "examples" / "shop-topology.yaml"), backoffs=0)
+
+
+FAILING_PAIR = ("bestsellers", "recommendations")
+"""A pair of the shop that answers with an error; either of the two alone does no harm."""
 
 STEADY_REQUESTS = 9
 """Requests without a baggage header beside the baseline's.

@@ -14,8 +14,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from clients.temporal.connection import ensure_search_attributes
-from lab import Lab, LabSettings, PortChoice
-from tests.support.runs.bench import PATIENCE, Bench, unhurried_example
+from lab import Lab, LabSettings, PortChoice, Topology
+from tests.support.runs.bench import PATIENCE, Bench, brisk_shop, unhurried_example
 from worker import running
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
@@ -49,19 +49,33 @@ async def temporal() -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.fixture
-async def bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
-    """A shop, a store, and a worker in this process."""
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(temporal, lab, tmp_path)
+@asynccontextmanager
+async def opened_bench(temporal: Client, folder: Path, topology: Topology) -> AsyncIterator[Bench]:
+    """Open a system, a store, and a worker in this process."""
+    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+        bench = Bench(temporal, lab, folder)
         async with running(temporal, bench.settings), bench:
             yield bench
 
 
 @pytest.fixture
+async def bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
+    """A shop, a store, and a worker in this process."""
+    async with opened_bench(temporal, tmp_path, brisk_shop()) as bench:
+        yield bench
+
+
+@pytest.fixture
+async def unhurried_bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
+    """As `bench`, for tests that judge how long a case takes."""
+    async with opened_bench(temporal, tmp_path, unhurried_example("shop")) as bench:
+        yield bench
+
+
+@pytest.fixture
 async def idle_bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
     """A shop and a store without a worker: the test starts and kills its own processes."""
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         async with bench:
             yield bench
