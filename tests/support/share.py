@@ -66,9 +66,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def rank(commit: str, touched: set[str], nodeid: str) -> tuple[bool, str]:
     """Return the sort key of a test: touched folders first, then the order that the commit's hash draws."""
-    return folder_of(nodeid.partition("::")[0]) not in touched, hashlib.sha256(
-        f"{commit} {nodeid}".encode()
-    ).hexdigest()
+    folder = f"{folder_of(nodeid.partition('::')[0])}/"
+    untouched = not any(folder.startswith(f"{name}/") for name in touched)
+    return untouched, hashlib.sha256(f"{commit} {nodeid}".encode()).hexdigest()
 
 
 def folder_of(test_file: str) -> str:

@@ -8,7 +8,9 @@ from tests.support.paths import ROOT
 from tests.support.share import COVERED_BY, rank, touched_folders
 
 IDS = [
-    f"tests/{folder}/test_x.py::test_{number}" for folder in ("integration/cli", "e2e", "leaks") for number in range(60)
+    f"tests/{folder}/test_x.py::test_{number}"
+    for folder in ("integration/cli", "e2e/runs", "leaks")
+    for number in range(60)
 ]
 
 
@@ -17,8 +19,9 @@ def in_order(commit: str, touched: set[str]) -> list[str]:
 
 
 def test_tests_of_touched_folders_come_first() -> None:
-    first = in_order("a", {"leaks"})[:60]
-    assert {nodeid.split("/")[1] for nodeid in first} == {"leaks"}
+    for touched in ("leaks", "e2e"):
+        first = in_order("a", {touched})[:60]
+        assert {nodeid.split("/")[1] for nodeid in first} == {touched}
 
 
 def test_commits_draw_different_shares_and_soon_cover_everything() -> None:
