@@ -7,7 +7,7 @@ import importlib
 import sys
 import time
 
-from benchmarks.frame import PERFORMANCE, modules, section, table, written
+from benchmarks.support.frame import PERFORMANCE, modules, section, table, written
 
 
 def _numbers(text: str) -> list[int]:

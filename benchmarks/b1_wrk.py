@@ -17,9 +17,9 @@ from collections import defaultdict
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks.beside import ASYNCIO, FLOOR, OURS, UVLOOP, Found
-from benchmarks.frame import Row
-from benchmarks.nginx import MISSING, found, nginx
+from benchmarks.support.beside import ASYNCIO, FLOOR, OURS, UVLOOP, Found
+from benchmarks.support.frame import Row
+from benchmarks.support.nginx import MISSING, found, nginx
 
 TITLE = "The load generator against wrk on the same nginx"
 
@@ -54,7 +54,7 @@ def beside(client: str, url: str, connections: int, seconds: float) -> Found | N
 
     Clients sometimes crash when their process ends. Returns None if a client crashed before it printed a result.
     """
-    command = [sys.executable, "-m", "benchmarks.beside", client, str(connections), str(seconds), url]
+    command = [sys.executable, "-m", "benchmarks.support.beside", client, str(connections), str(seconds), url]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
     if ended.returncode:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from benchmarks.frame import Row
+from benchmarks.support.frame import Row
 from clients.http.requests import PreparedRequest
 from clients.load import loop
 from clients.load.engine import LoadGenerator
@@ -37,7 +37,7 @@ OPEN_P99_US = 500_000
 @contextmanager
 def truth_server() -> Iterator[str]:
     """Run a truth server, and yield its address."""
-    command = [sys.executable, "-m", "benchmarks.truth_server"]
+    command = [sys.executable, "-m", "benchmarks.support.truth_server"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         assert running.stdout is not None

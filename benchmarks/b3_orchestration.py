@@ -16,9 +16,9 @@ from typing import Any
 
 from temporalio.service import RPCError
 
-from benchmarks.frame import Row
-from benchmarks.site import PATIENCE, Site, family, peak, site
-from benchmarks.weighing import Weight, weighed
+from benchmarks.support.frame import Row
+from benchmarks.support.site import PATIENCE, Site, family, peak, site
+from benchmarks.support.weighing import Weight, weighed
 from clients.store.packing import unpacked
 from clients.store.store import Store
 from domain.executions.windows import LockReport

@@ -20,9 +20,9 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from benchmarks.frame import Row
-from benchmarks.noop import Pretending, noop_activities
-from benchmarks.weighing import LARGEST_PAYLOAD, MOST_EVENTS, Weight, weighed
+from benchmarks.support.frame import Row
+from benchmarks.support.noop import Pretending, noop_activities
+from benchmarks.support.weighing import LARGEST_PAYLOAD, MOST_EVENTS, Weight, weighed
 from clients.temporal.embedded import DevServerSettings, embedded_server
 from domain.cases.cases import case_at, case_count, cases_in
 from domain.executions.windows import LockReport

@@ -15,8 +15,8 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.campaigns import Counts, simulated
-from benchmarks.frame import Row
+from benchmarks.support.campaigns import Counts, simulated
+from benchmarks.support.frame import Row
 from domain.measuring.comparison import Comparison, Finding
 from domain.measuring.statistics.families import holm
 from domain.measuring.statistics.regression import RegressionSpec, compare

@@ -5,7 +5,7 @@ rules. `run --verify-pairs` itself counts the agreement. Disagreements are named
 of the pair: a rule answers at once, so such a pair may differ in how long it takes, and in nothing else.
 
 The second part compares the verdicts on made-up systems with the truth, which the lab knows
-(`benchmarks/generated_truth.py`). These systems also have weaknesses in calls that healthy traffic never makes.
+(`benchmarks/support/generated_truth.py`). These systems also have weaknesses in calls that healthy traffic never makes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import yaml
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from benchmarks import generated_truth
-from benchmarks.frame import Row
-from benchmarks.generated_truth import QUICK, TEMPORAL
+from benchmarks.support import generated_truth
+from benchmarks.support.frame import Row
+from benchmarks.support.generated_truth import QUICK, TEMPORAL
 from cli.demo.pointing import point_at
 from clients.settings import Settings
 from clients.store.store import Store

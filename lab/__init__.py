@@ -4,13 +4,13 @@ The peers speak the wire contract, quirks included.
 """
 
 from lab.addresses import LabAddresses, LabState, ServiceState
+from lab.generated.truth import Broken, RealOutcome
 from lab.journal import Counters, Kind, LogEntry
 from lab.lab import Lab
-from lab.misbehave import Action, Instruction, Misbehaviour
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction, Misbehaviour
+from lab.misbehaviour.names import Endpoint
 from lab.settings import LabSettings, PortChoice
 from lab.topology import Topology, load_topology
-from lab.truth import Broken, RealOutcome
 
 __all__ = [
     "Action",

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, computed_field
 
-from lab.sidecar import SIDECAR_PORT
+from lab.services.sidecar import SIDECAR_PORT
 from lab.topology import EntryRequest
 
 

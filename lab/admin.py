@@ -7,14 +7,14 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from lab.addresses import LabAddresses, LabState, ServiceState
-from lab.cluster import Cluster
 from lab.envelope import BadRequestError, Handler, plain, read_model
 from lab.faults.server import FaultService
 from lab.journal import LogEntry
-from lab.misbehave import Misbehaviour, Mischief
+from lab.misbehaviour.misbehave import Misbehaviour, Mischief
 from lab.proxy.patterns import RequestDefinition
 from lab.proxy.server import Proxy
-from lab.sidecar import SidecarKind
+from lab.services.cluster import Cluster
+from lab.services.sidecar import SidecarKind
 
 _LOG = TypeAdapter(list[LogEntry])
 

@@ -14,15 +14,15 @@ from aiohttp import web
 from lab.addresses import LabAddresses, LabState
 from lab.admin import Admin
 from lab.browsers import refuse_browsers
-from lab.cluster import Cluster
 from lab.faults.server import FaultService
+from lab.generated.truth import Broken, RealOutcome, truth
 from lab.journal import Counters
-from lab.misbehave import Misbehaviour, Mischief
+from lab.misbehaviour.misbehave import Misbehaviour, Mischief
 from lab.proxy.server import Proxy
+from lab.services.cluster import Cluster
+from lab.services.sockets import HOST, bind
 from lab.settings import LabSettings, PortChoice
-from lab.sockets import HOST, bind
 from lab.topology import Topology
-from lab.truth import Broken, RealOutcome, truth
 
 
 class Lab:

@@ -18,10 +18,10 @@ from clients.temporal.embedded import DEFAULT_FILE, DevServerSettings, embedded_
 from domain.errors import ErrorCode, HoldfastError
 from domain.guardrails.check import ALLOWED_HOSTS
 from lab import Lab, LabAddresses, PortChoice, Topology, load_topology
-from lab.generate import Generated, generate_topology, parse_kinds, parse_shape
-from lab.plan_for import plan_text, preferred_addresses
-from lab.planting import CLASSIC, Weakness
-from lab.written import topology_text
+from lab.generated.generate import Generated, generate_topology, parse_kinds, parse_shape
+from lab.generated.plan_for import plan_text, preferred_addresses
+from lab.generated.planting import CLASSIC, Weakness
+from lab.generated.written import topology_text
 from operations.connection import quieten
 from operations.processes.interrupts import Interrupts
 

@@ -8,11 +8,11 @@ from enum import StrEnum
 
 from pydantic import BaseModel, JsonValue
 
-from lab.cluster import Cluster
 from lab.faults.operator import OperatorError, effect_of, targets_of
 from lab.faults.spec import Experiment, FaultSpec
-from lab.host import Host
 from lab.journal import Kind
+from lab.services.cluster import Cluster
+from lab.services.host import Host
 
 _HEAD = {"scope", "target", "action"}
 

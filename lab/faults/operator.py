@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from lab.cluster import Cluster
 from lab.faults.spec import Experiment
-from lab.host import Effect, EffectKind, Host
+from lab.services.cluster import Cluster
+from lab.services.host import Effect, EffectKind, Host
 
 _SIDECAR = "envoy"
 """The container that the proxy injects."""

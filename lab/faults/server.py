@@ -11,12 +11,12 @@ import time
 import yaml
 from aiohttp import web
 
-from lab.cluster import Cluster
 from lab.envelope import catch_all, failure, success
 from lab.faults.blades import Blade, Blades
 from lab.faults.spec import SpecError, normalise
-from lab.misbehave import Mischief
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Mischief
+from lab.misbehaviour.names import Endpoint
+from lab.services.cluster import Cluster
 
 
 class FaultService:

@@ -9,11 +9,11 @@ import time
 
 import aiohttp
 
-from lab.cluster import Cluster, UnknownServiceError
-from lab.misbehave import Mischief
+from lab.misbehaviour.misbehave import Mischief
 from lab.proxy.patterns import AnalysisTask, Analyze, Pattern, RequestDefinition, ServicePatterns, TaskStatus
 from lab.proxy.sessions import Session, Sessions, local_now
-from lab.sidecar import Exchange, RecordRule
+from lab.services.cluster import Cluster, UnknownServiceError
+from lab.services.sidecar import Exchange, RecordRule
 
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from lab.envelope import WireModel
 from lab.proxy.sessions import Session
-from lab.sidecar import Exchange
+from lab.services.sidecar import Exchange
 
 LONGEST_BODY = 10_240
 """Characters of a body. The rest is cut off, and a flag shows it."""

@@ -11,10 +11,10 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from lab.cluster import Cluster, UnknownServiceError
 from lab.envelope import plain, read_model
 from lab.proxy.sessions import Sessions, local_now
-from lab.sidecar import DEFAULT_BODY, DEFAULT_CONTENT_TYPE, Rule
+from lab.services.cluster import Cluster, UnknownServiceError
+from lab.services.sidecar import DEFAULT_BODY, DEFAULT_CONTENT_TYPE, Rule
 
 
 class _Request(BaseModel):

@@ -9,11 +9,11 @@ from datetime import datetime
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.cluster import Cluster, UnknownServiceError
 from lab.envelope import WireModel, failure, read_model, success
 from lab.proxy.entries import entry_of
 from lab.proxy.sessions import Session, Sessions, SessionStatus
-from lab.sidecar import SIDECAR_PORT, RecordRule, SidecarKind
+from lab.services.cluster import Cluster, UnknownServiceError
+from lab.services.sidecar import SIDECAR_PORT, RecordRule, SidecarKind
 
 
 class StartRecording(BaseModel):

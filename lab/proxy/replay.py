@@ -9,11 +9,11 @@ from http import HTTPStatus
 import aiohttp
 from yarl import URL
 
-from lab.cluster import Cluster
-from lab.host import Host
 from lab.proxy.patterns import Pattern, Replayed
+from lab.services.cluster import Cluster
+from lab.services.host import Host
+from lab.services.sockets import Listener
 from lab.settings import PortChoice
-from lab.sockets import Listener
 
 _NOT_SENT_AGAIN = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding"}
 _AT_ONCE = 8

@@ -5,16 +5,16 @@ It has all routes, and the controllers of `/api/request-patterns`.
 
 from aiohttp import web
 
-from lab.cluster import Cluster, UnknownServiceError
 from lab.envelope import catch_all, failure, read_model, success
-from lab.misbehave import Mischief
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Mischief
+from lab.misbehaviour.names import Endpoint
 from lab.proxy.analysis import Analyses
 from lab.proxy.fixtures import FixtureApi
 from lab.proxy.patterns import AnalysisTask, Analyze, Replay, TaskStatus
 from lab.proxy.recordings import RecordingApi
 from lab.proxy.replay import Replayer
 from lab.proxy.sessions import Sessions
+from lab.services.cluster import Cluster, UnknownServiceError
 
 
 class Proxy:

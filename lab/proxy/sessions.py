@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lab.cluster import Cluster
-from lab.host import Host
 from lab.journal import Kind
-from lab.sidecar import SIDECAR_PORT, Recorder, RecordRule, Rule, Sidecar, SidecarKind
+from lab.services.cluster import Cluster
+from lab.services.host import Host
+from lab.services.sidecar import SIDECAR_PORT, Recorder, RecordRule, Rule, Sidecar, SidecarKind
 
 
 class SessionStatus(StrEnum):

@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from clients.temporal.connection import ensure_search_attributes
 from domain.executions.execution import RunStatus
 from lab import Misbehaviour
-from lab.sockets import HOST
+from lab.services.sockets import HOST
 from tests.support.leaks import checker
 from tests.support.leaks.aftermath import duo, left_by, untrue
 from tests.support.leaks.duo import PATIENT, REQUESTS

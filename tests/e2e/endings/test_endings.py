@@ -16,8 +16,8 @@ from domain.executions.execution import Recovery, RunStatus
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from domain.resilience.model import Phase
 from lab import Misbehaviour
-from lab.misbehave import Action, Instruction
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction
+from lab.misbehaviour.names import Endpoint
 from tests.support.runs.bench import Bench, unseen, until
 from tests.support.runs.endings import LONG_LOAD, failure, seen_on
 

@@ -15,8 +15,8 @@ from temporalio.client import Client, WorkflowFailureError
 from domain.executions.windows import SETTLED, WindowKind
 from domain.resilience.model import Phase
 from lab import Lab, Misbehaviour, PortChoice
-from lab.misbehave import Action, Instruction
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction
+from lab.misbehaviour.names import Endpoint
 from tests.support.runs.bench import Bench, brisk_shop, until
 from tests.support.runs.fixtures import QUICK
 from worker import running

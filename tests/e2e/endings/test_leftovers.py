@@ -17,8 +17,8 @@ from domain.faults.model import Experiment
 from domain.resilience.kind import KIND
 from domain.resilience.model import ResilienceSummary
 from lab import Misbehaviour
-from lab.misbehave import Action, Instruction
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction
+from lab.misbehaviour.names import Endpoint
 from tests.support.runs.bench import Bench, until
 from tests.support.runs.endings import failure
 from tests.support.runs.faults import fault_on

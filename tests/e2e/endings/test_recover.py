@@ -13,8 +13,8 @@ from domain.executions.execution import RunStatus
 from domain.executions.windows import LedgerState
 from domain.faults.model import Experiment
 from lab import LabState, Misbehaviour
-from lab.misbehave import Action, Instruction
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction
+from lab.misbehaviour.names import Endpoint
 from tests.support.runs.bench import Bench, until
 from tests.support.runs.endings import LONG_LOAD
 from tests.support.runs.faults import REPLAY_HANGS, fault_on

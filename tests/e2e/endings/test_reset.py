@@ -6,8 +6,8 @@ from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from domain.names import WINDOW_SIGNAL, lock_of
 from domain.resilience.model import Phase
 from lab import Misbehaviour
-from lab.misbehave import Action, Instruction
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction
+from lab.misbehaviour.names import Endpoint
 from tests.support.runs.bench import Bench
 from tests.support.runs.endings import seen_on
 

@@ -12,8 +12,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
 from domain.names import SWEEPER_SCHEDULE_ID, WorkflowType
 from lab import Lab, Misbehaviour, PortChoice
-from lab.misbehave import Action, Instruction
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction
+from lab.misbehaviour.names import Endpoint
 from tests.support.leaks import checker
 from tests.support.runs.bench import Bench, brisk_shop, until
 from tests.support.runs.fixtures import QUICK

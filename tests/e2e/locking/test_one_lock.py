@@ -14,7 +14,7 @@ from domain.executions.execution import Leftovers
 from domain.executions.windows import LedgerState, LockInput, WindowKind
 from domain.names import WorkflowType, lock_of
 from lab import Misbehaviour
-from lab.names import Endpoint
+from lab.misbehaviour.names import Endpoint
 from tests.support.runs.bench import Bench
 from tests.support.runs.endings import failure
 from tests.support.runs.faults import REPLAY_HANGS, fault_on

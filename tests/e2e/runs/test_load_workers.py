@@ -15,9 +15,9 @@ from domain.measuring.load import Case
 from domain.names import WorkflowType
 from domain.resilience.model import ResilienceSummary
 from lab import Lab, PortChoice
-from lab.generate import generate_topology
-from lab.graphs import Shape
-from lab.plan_for import plan_for
+from lab.generated.generate import generate_topology
+from lab.generated.graphs import Shape
+from lab.generated.plan_for import plan_for
 from tests.support.leaks.stages import workflows_of
 from tests.support.runs.bench import STEADY_REQUESTS, Bench, until
 from tests.support.runs.fixtures import QUICK

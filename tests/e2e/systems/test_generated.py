@@ -10,9 +10,9 @@ from temporalio.client import Client
 
 from domain.executions.execution import Recovery, Verdict
 from lab import Lab, PortChoice
-from lab.generate import generate_topology
-from lab.graphs import Shape
-from lab.plan_for import plan_for
+from lab.generated.generate import generate_topology
+from lab.generated.graphs import Shape
+from lab.generated.plan_for import plan_for
 from tests.support.runs.bench import Bench, unhurried
 from tests.support.runs.fixtures import QUICK
 from worker import running

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from benchmarks.weighing import LARGEST_PAYLOAD, MOST_EVENTS, weighed
+from benchmarks.support.weighing import LARGEST_PAYLOAD, MOST_EVENTS, weighed
 from domain.executions.execution import Recovery
 from domain.names import WorkflowType
 from lab import Lab, PortChoice
-from lab.generate import generate_topology
-from lab.graphs import Shape
-from lab.plan_for import plan_for
+from lab.generated.generate import generate_topology
+from lab.generated.graphs import Shape
+from lab.generated.plan_for import plan_for
 from tests.support.runs.bench import Bench
 from tests.support.runs.fixtures import QUICK
 

@@ -9,7 +9,7 @@ from temporalio.client import Client
 from domain.calls.model import FoundBy
 from domain.executions.execution import Verdict
 from lab import Lab, LabSettings, PortChoice, Topology
-from lab.plan_for import plan_for
+from lab.generated.plan_for import plan_for
 from tests.support.runs.bench import Bench
 from worker import running
 

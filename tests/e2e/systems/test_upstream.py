@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from domain.executions.execution import Recovery, Verdict
 from lab import Lab, PortChoice
-from lab.plan_for import plan_for
+from lab.generated.plan_for import plan_for
 from tests.support.lab.bookshop import Bookshop
 from tests.support.runs.bench import Bench
 from tests.support.runs.fixtures import QUICK

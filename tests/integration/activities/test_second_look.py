@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 from clients.peers.faults import FaultClient
 from domain.errors import ErrorCode
 from domain.faults.model import Experiment
-from lab.names import Endpoint
+from lab.misbehaviour.names import Endpoint
 from tests.support.activities.stage import Stage
 
 

@@ -25,8 +25,8 @@ from domain.plans.system import HttpStability
 from domain.traffic.driving import AnalysisTask
 from domain.traffic.exchange import Rule
 from lab import Lab, LabSettings, PortChoice, load_topology
-from lab.misbehave import Action, Instruction, Misbehaviour
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction, Misbehaviour
+from lab.misbehaviour.names import Endpoint
 from tests.support.paths import EXAMPLES
 
 T = TypeVar("T")

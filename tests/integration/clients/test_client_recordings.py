@@ -14,8 +14,8 @@ from clients.peers.proxy import ProxyClient
 from domain.errors import ErrorCode, HoldfastError
 from domain.traffic.driving import RecordedEntry
 from lab import Lab, LabSettings, PortChoice, load_topology
-from lab.misbehave import Action, Instruction, Misbehaviour
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction, Misbehaviour
+from lab.misbehaviour.names import Endpoint
 from tests.support.clients.fixtures import Peer
 from tests.support.paths import EXAMPLES
 

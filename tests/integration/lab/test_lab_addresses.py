@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from lab import Lab, LabAddresses, LabSettings, PortChoice, Topology
-from lab.plan_for import plan_for
+from lab.generated.plan_for import plan_for
 from tests.support.lab.driver import Driver, Json
 
 REAL = {"name": "a", "upstream": "http://127.0.0.1:9"}

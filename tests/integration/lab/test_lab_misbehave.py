@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from lab.broken_answers import FLOOD
+from lab.misbehaviour.broken_answers import FLOOD
 from tests.support.lab.driver import Driver, rule, until
 
 QUICK = aiohttp.ClientTimeout(total=0.2)

@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from lab import Lab, LabSettings, PortChoice, Topology
-from lab.sockets import LARGEST_BODY
+from lab.services.sockets import LARGEST_BODY
 from tests.support.lab.driver import Driver, until
 from tests.support.lab.real_service import Arrived, RealService, asking, exchange, http
 

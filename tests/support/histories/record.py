@@ -30,8 +30,8 @@ from domain.executions.execution import Execution
 from domain.names import WorkflowType
 from domain.resilience.state import ResilienceState
 from lab import Lab, LabSettings, PortChoice, load_topology
-from lab.misbehave import Action, Instruction, Misbehaviour
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction, Misbehaviour
+from lab.misbehaviour.names import Endpoint
 from tests.support.leaks.duo import LEFT, PAIR, RIGHT, TOPOLOGY, Duo
 from tests.support.paths import ROOT
 from tests.support.runs.bench import Bench, until

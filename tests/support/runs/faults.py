@@ -7,8 +7,8 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from lab import Misbehaviour
-from lab.misbehave import Action, Instruction
-from lab.names import Endpoint
+from lab.misbehaviour.misbehave import Action, Instruction
+from lab.misbehaviour.names import Endpoint
 from tests.support.runs.bench import Bench
 from tests.support.runs.endings import seen_on
 

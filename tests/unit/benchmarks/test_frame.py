@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.frame import Row, modules, section, table, written
+from benchmarks.support.frame import Row, modules, section, table, written
 
 ROWS = [Row("rate", "9,000/s", 0.61, "at least 0.5", met=True), Row("p50", "2 ms", 1.7, "1.5", met=False, note="why")]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.frame import Row
-from benchmarks.generated_truth import Checked, Judged, judged, rows_of, wanted
+from benchmarks.support.frame import Row
+from benchmarks.support.generated_truth import Checked, Judged, judged, rows_of, wanted
 from clients.store.read_models import CaseResult
 from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome
 from lab import Broken, RealOutcome
-from lab.graphs import Shape
-from lab.planting import Weakness
+from lab.generated.graphs import Shape
+from lab.generated.planting import Weakness
 
 WELL, SLOW, BROKEN, SILENT = (
     RealOutcome(status=200, seconds=0.1, body=""),

@@ -12,9 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lab import Lab, LabSettings, PortChoice, Topology
-from lab.generate import FEWEST, MOST, Generated, generate_topology, parse_shape
-from lab.graphs import Shape
-from lab.planting import Weakness
+from lab.generated.generate import FEWEST, MOST, Generated, generate_topology, parse_shape
+from lab.generated.graphs import Shape
+from lab.generated.planting import Weakness
 from tests.support.lab.driver import Driver
 from tests.support.lab.forecast import Forecast
 

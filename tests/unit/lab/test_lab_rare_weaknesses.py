@@ -13,11 +13,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lab import Broken, Lab, LabSettings, PortChoice, load_topology
-from lab.generate import FEWEST, Generated, generate_topology, parse_kinds
-from lab.graphs import Shape
-from lab.planting import CLASSIC, Planted, Weakness
+from lab.generated.generate import FEWEST, Generated, generate_topology, parse_kinds
+from lab.generated.graphs import Shape
+from lab.generated.planting import CLASSIC, Planted, Weakness
+from lab.generated.written import topology_text
 from lab.topology import FailureKind
-from lab.written import topology_text
 from tests.support.lab.forecast import Forecast
 
 SHAPES = st.sampled_from(list(Shape))

@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 from cli.main import cli
 from cli.plans import valid_document
 from lab import LabAddresses, Topology, load_topology
-from lab.generate import generate_topology
-from lab.graphs import Shape
-from lab.plan_for import plan_for, plan_text, preferred_addresses
-from lab.planting import Weakness
-from lab.written import topology_text
+from lab.generated.generate import generate_topology
+from lab.generated.graphs import Shape
+from lab.generated.plan_for import plan_for, plan_text, preferred_addresses
+from lab.generated.planting import Weakness
+from lab.generated.written import topology_text
 from tests.support.lab.forecast import Forecast
 from tests.support.paths import EXAMPLES
 

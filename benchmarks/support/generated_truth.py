@@ -1,8 +1,8 @@
 """Compares verdicts on made-up systems with the truth.
 
 For every case, the lab first really breaks the services, without rules or sidecars, and sends the entry one request.
-That answer is the truth. Then the system goes through a whole run as usual. `python -m benchmarks.generated_truth 3`
-does this with three systems.
+That answer is the truth. Then the system goes through a whole run as usual.
+`python -m benchmarks.support.generated_truth 3` does this with three systems.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from benchmarks.frame import Row
+from benchmarks.support.frame import Row
 from clients.settings import Settings
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
@@ -38,10 +38,10 @@ from domain.names import WorkflowType
 from domain.resilience.model import ResilienceSummary
 from domain.timing import TimingPreset
 from lab import Broken, Lab, LabSettings, PortChoice, RealOutcome, Topology
-from lab.generate import Generated, generate_topology
-from lab.graphs import Shape
-from lab.plan_for import plan_for
-from lab.planting import Planted, Weakness
+from lab.generated.generate import Generated, generate_topology
+from lab.generated.graphs import Shape
+from lab.generated.plan_for import plan_for
+from lab.generated.planting import Planted, Weakness
 from lab.topology import FailureKind
 from worker import running
 

@@ -4,14 +4,14 @@ import asyncio
 
 import aiohttp
 
-from lab.app import App
 from lab.background import Background
-from lab.host import Backend, Host
 from lab.journal import Journal
+from lab.services.app import App
+from lab.services.host import Backend, Host
+from lab.services.sockets import Listener, allow_sockets
+from lab.services.upstream import Upstream
 from lab.settings import LabSettings, PortChoice
-from lab.sockets import Listener, allow_sockets
 from lab.topology import Service, Topology
-from lab.upstream import Upstream
 
 
 class UnknownServiceError(Exception):

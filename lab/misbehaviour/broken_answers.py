@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from lab.host import drop
+from lab.services.host import drop
 
 FLOOD = 64 * 1024**2
 """Bytes of a flooding answer. That is more than any client should hold, but too little to fill a test's memory."""

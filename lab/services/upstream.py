@@ -13,8 +13,8 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from lab.services.sockets import LARGEST_BODY, LARGEST_HEADER
 from lab.settings import LabSettings
-from lab.sockets import LARGEST_BODY, LARGEST_HEADER
 
 _HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")

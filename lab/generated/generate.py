@@ -8,8 +8,8 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from lab.graphs import Shape, draw
-from lab.planting import CLASSIC, Draft, Planted, Weakness, plant
+from lab.generated.graphs import Shape, draw
+from lab.generated.planting import CLASSIC, Draft, Planted, Weakness, plant
 from lab.topology import Topology
 
 FEWEST, MOST = 5, 200

@@ -1,4 +1,4 @@
-"""Runs one client against one address, in its own process: `python -m benchmarks.beside CLIENT N SECONDS URL`.
+"""Runs one client against one address, in its own process: `python -m benchmarks.support.beside CLIENT N SECONDS URL`.
 
 Every client keeps its connections, follows no redirects, reads the whole body, and has a timeout of ten seconds per
 request, as our own client has. Each is used as its documentation recommends.
@@ -143,7 +143,7 @@ def of_locust(url: str, connections: int, seconds: float) -> Found:
 
 async def of_nothing(url: str, connections: int, seconds: float) -> Found:
     """Bytes out and in, as the floor of all clients in Python."""
-    from benchmarks.floor import floor
+    from benchmarks.support.floor import floor
 
     return found(*await floor(url, connections, seconds))
 

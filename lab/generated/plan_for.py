@@ -9,9 +9,9 @@ from itertools import cycle
 from typing import Any
 
 from lab.addresses import LabAddresses
-from lab.sockets import HOST
+from lab.generated.written import commented
+from lab.services.sockets import HOST
 from lab.topology import EntryRequest, Topology
-from lab.written import commented
 
 _FAULTS: tuple[dict[str, Any], ...] = (
     {"fault": "remove"},

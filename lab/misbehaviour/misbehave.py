@@ -10,11 +10,11 @@ from enum import StrEnum
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from lab.broken_answers import flooded, truncated
 from lab.envelope import Handler, failure, plain
-from lab.host import drop, hang
-from lab.lies import lie
-from lab.names import FIXTURES, Endpoint
+from lab.misbehaviour.broken_answers import flooded, truncated
+from lab.misbehaviour.lies import lie
+from lab.misbehaviour.names import FIXTURES, Endpoint
+from lab.services.host import drop, hang
 
 
 class Action(StrEnum):

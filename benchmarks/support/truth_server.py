@@ -1,8 +1,8 @@
 """A server whose answers take a known time, and which records how long each of them really took.
 
-`python -m benchmarks.truth_server` prints its port. The path decides how long an answer takes: `/fixed`, `/lognormal`,
-`/tail`, `/stall`. `/truth` returns the recorded times since its last call, in nanoseconds. The time of a request starts
-when its last byte has been read, and ends when its answer has been passed to the kernel.
+`python -m benchmarks.support.truth_server` prints its port. The path decides how long an answer takes: `/fixed`,
+`/lognormal`, `/tail`, `/stall`. `/truth` returns the recorded times since its last call, in nanoseconds. The time of a
+request starts when its last byte has been read, and ends when its answer has been passed to the kernel.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import JsonValue
 
 from lab.envelope import plain, success
-from lab.names import Endpoint
+from lab.misbehaviour.names import Endpoint
 
 Body = dict[str, JsonValue]
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 import aiohttp
 from pydantic import BaseModel
 
-from lab.cluster import Cluster
-from lab.host import Effect, EffectKind
+from lab.services.cluster import Cluster
+from lab.services.host import Effect, EffectKind
 
 _FAULT = "truth"
 _PATIENCE = aiohttp.ClientTimeout(total=30)

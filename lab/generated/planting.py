@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import cycle, pairwise, product
 from typing import Any, NamedTuple
 
-from lab.graphs import Graph
+from lab.generated.graphs import Graph
 from lab.topology import FailureKind
 
 

@@ -13,13 +13,13 @@ from typing import Protocol
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from lab.app import json_response, raw_path
 from lab.background import Background
 from lab.journal import Journal
+from lab.services.app import json_response, raw_path
+from lab.services.sidecar import APP_PORT, SIDECAR_PORT, Exchange, Sidecar
+from lab.services.sockets import Listener
+from lab.services.upstream import readable
 from lab.settings import LabSettings
-from lab.sidecar import APP_PORT, SIDECAR_PORT, Exchange, Sidecar
-from lab.sockets import Listener
-from lab.upstream import readable
 
 HEALTH_PATH = "/health"
 """Readiness as the cluster sees it. On every service it is answered by the host itself, and never recorded."""

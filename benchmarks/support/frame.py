@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent.parent
 PERFORMANCE = FOLDER.parent / "docs" / "performance.md"
 _MODULE = re.compile(r"b(?P<number>\d+)_\w+\.py")
 _MARKS = {True: "yes", False: "**no**", None: ""}

@@ -17,9 +17,9 @@ from domain.addresses import address_of
 from domain.names import WorkflowType, lock_workflow_id
 from domain.resilience.model import ResilienceSummary
 from lab import LabAddresses
-from lab.generate import Generated, generate_topology
-from lab.graphs import Shape
-from lab.plan_for import plan_for
+from lab.generated.generate import Generated, generate_topology
+from lab.generated.graphs import Shape
+from lab.generated.plan_for import plan_for
 from operations.connection import connected
 from operations.processes.children import Child
 
