@@ -105,7 +105,8 @@ class _Template:
                 yield from self._commented(field, here, indent)
 
     def _given(self, field: FieldInfo, value: Any, here: Path, indent: str) -> Iterator[str]:
-        key, models = here[-1], models_in(field.annotation)
+        key = here[-1]
+        models = models_in(field.annotation)
         if here == ("services",):
             yield f"{indent}{key}:"
             for number, item in enumerate(value):
@@ -122,7 +123,8 @@ class _Template:
     def _item(self, model: type[BaseModel], item: Mapping[str, Any], path: Path, *, explained: bool) -> Iterator[str]:
         """Yield one service under test. Only the first explains its fields."""
         for name, field in model.model_fields.items():
-            first, is_example = name == "name", name not in item and (*path, name) in self._examples
+            first = name == "name"
+            is_example = name not in item and (*path, name) in self._examples
             if is_example and not explained:
                 continue
             if explained:

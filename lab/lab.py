@@ -117,7 +117,8 @@ class Lab:
 
         This simulates a time limit that fires early, or another user.
         """
-        faults, sessions = self._faults.blades.all(), self._proxy.sessions.active()
+        faults = self._faults.blades.all()
+        sessions = self._proxy.sessions.active()
         for fault in faults:
             self._faults.blades.delete(fault.name, reason)
         for session in sessions:

@@ -159,17 +159,20 @@ def _refuse_foreign(order: BatchOrder, permit: Permit) -> None:
 
     All shares together are the plan's load, and no more may be sent at once.
     """
-    page, execution_id = caller().workflow_id, order.execution_id
+    page = caller().workflow_id
+    execution_id = order.execution_id
     if re.fullmatch(rf"load/{execution_id}/[0-9]{{1,9}}", page) is None:
         raise no_permit(f"{page[:200]} is not a page of execution {execution_id}")
-    share, at_once = order.share, permit.subject.plan.load.batches_at_once
+    share = order.share
+    at_once = permit.subject.plan.load.batches_at_once
     if share is not None and not (share.of == at_once and 0 <= share.lane < at_once):
         raise no_permit(f"share {share.lane} of {share.of} is not one of the plan's {at_once}")
 
 
 def _unmeasured_cases(plan: Plan, exclusions: list[Exclusion]) -> Iterator[CaseResult]:
     """Yield the cases that the plan excludes or that cannot be measured."""
-    plan_exclusions, excluded = PlanExclusions(plan), {entry.service: entry for entry in exclusions}
+    plan_exclusions = PlanExclusions(plan)
+    excluded = {entry.service: entry for entry in exclusions}
     for case in cases_in(plan.service_names, CaseRange(first=0, end=case_count(len(plan.services)))):
         reason = plan_exclusions.reason(case)
         if reason is not None:

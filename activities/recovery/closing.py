@@ -119,8 +119,11 @@ async def close_recordings(
     `settle`. While the proxy reports that the analysis `task_id` is still beginning, they must stay absent for the
     longest rollout instead, because nothing shows during a rollout.
     """
-    plan, execution = subject.plan, subject.execution
-    client, namespace, services = tools.proxy(plan), plan.system.namespace, plan.service_names
+    plan = subject.plan
+    execution = subject.execution
+    client = tools.proxy(plan)
+    namespace = plan.system.namespace
+    services = plan.service_names
     seen: set[str] = set()
     silence = _Absence(execution.timing.rollout)
 

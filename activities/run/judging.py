@@ -64,7 +64,8 @@ class JudgingActivities:
             planned,
             {result.case_index: (result.outcome, verdicts.get(result.case_index, (None, ""))[0]) for result in after},
         )
-        verdict, saved = run_verdict(counts, plan.coverage), _requests_saved(after)
+        verdict = run_verdict(counts, plan.coverage)
+        saved = _requests_saved(after)
         await self._tools.store.executions.set_verdict(order.execution_id, verdict)
         unsure = f", {counts.inconclusive} inconclusive" if counts.inconclusive else ""
         message = f"verdict {verdict}: {counts.passed} passed, {counts.failed} failed{unsure} of {counts.total} cases"
@@ -82,7 +83,9 @@ class JudgingActivities:
 
     async def _settle(self, execution_id: int, plan: Plan, results: list[CaseResult]) -> dict[int, Settled]:
         """Settle every measured case, and store it before returning."""
-        store, verdicts, measured = self._tools.store, _case_verdicts(results, plan), measured_of(results)
+        store = self._tools.store
+        verdicts = _case_verdicts(results, plan)
+        measured = measured_of(results)
         evidence = await evidence_of(store, execution_id, plan, measured, await store.pairs.of(execution_id))
         if evidence is None:
             await store.results.save_verdicts(execution_id, verdicts)
@@ -119,7 +122,8 @@ def _settled(
     evidence: Evidence,
     hint: str,
 ) -> dict[int, Settled]:
-    meets, baseline = PlanThresholds(plan), measured.get(0)
+    meets = PlanThresholds(plan)
+    baseline = measured.get(0)
     found = {}
     for index, verdict in verdicts.items():
         measurements = evidence.real.get(index)
@@ -159,7 +163,8 @@ def _case_verdicts(results: list[CaseResult], plan: Plan) -> dict[int, tuple[Ver
     The comparisons of all cases are judged together, see `_confirmed`.
     """
     baseline = next((result.measurement for result in results if result.case_type is CaseType.BASELINE), None)
-    meets, confirmed = PlanThresholds(plan), _confirmed(results, plan)
+    meets = PlanThresholds(plan)
+    confirmed = _confirmed(results, plan)
     return {
         result.case_index: case_verdict(
             result.measurement, meets.of(_case(result)), baseline, confirmed=result.case_index in confirmed

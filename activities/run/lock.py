@@ -195,7 +195,8 @@ class LockActivities:
             ]
             return all(row.state in final_states for row in rows)
 
-        timing, services = subject.execution.timing, len(subject.plan.services)
+        timing = subject.execution.timing
+        services = len(subject.plan.services)
         longest = settled_within(subject.plan.timeouts.recovery, services, timing)
         # If this starts late because no worker was up, the windows only begin to close now.
         end = closing_deadline(longest, settled_within(timedelta(0), services, timing))
@@ -221,7 +222,8 @@ class LockActivities:
             left = await left_active(self._tools, subject, ours)
             return not left
 
-        longest, at_least = subject.plan.timeouts.stability, subject.execution.timing.call_timeout
+        longest = subject.plan.timeouts.stability
+        at_least = subject.execution.timing.call_timeout
         end = closing_deadline(longest, at_least)
         verified = await poll_until(nothing_left, end=end, every=subject.execution.timing.poll, stubborn=True)
         if not verified:

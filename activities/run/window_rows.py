@@ -42,7 +42,8 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
 
     Window id, service and name at the peer must be those that such a window has.
     """
-    service, name = row.service, ""
+    service = row.service
+    name = ""
     match row.kind:
         case WindowKind.RULES:
             wanted, service, name = rules_workflow_id(execution), "", execution.record_id

@@ -47,7 +47,8 @@ async def ask(
         The redacted answers, and the measurement of the requests.
     """
     baggage: Sequence[str | None] = markers or [None] * requests
-    redactor, load = tools.redactor(subject.plan), subject.plan.load
+    redactor = tools.redactor(subject.plan)
+    load = subject.plan.load
     samples: list[RequestSample] = []
     answers: list[Answer] = []
     # Shared by all senders: each takes the next probe.

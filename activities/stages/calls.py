@@ -110,7 +110,8 @@ class CallActivities:
                 )
 
     async def _start_all(self, subject: Subject, needed: set[str]) -> None:
-        client, gate = self._tools.proxy(subject.plan), asyncio.Semaphore(_AT_ONCE)
+        client = self._tools.proxy(subject.plan)
+        gate = asyncio.Semaphore(_AT_ONCE)
 
         async def start(service: str) -> None:
             async with gate:
@@ -193,7 +194,8 @@ class CallActivities:
                 when a fault is not running before or after the requests. ANALYZE_FAILED when a recording ended
                 meanwhile.
         """
-        subject, case = permit.subject, case_at(permit.subject.plan.service_names, order.case_index)
+        subject = permit.subject
+        case = case_at(permit.subject.plan.service_names, order.case_index)
         window = permit.window
         if window.kind is WindowKind.PAIRS:
             await refuse_foreign(self._tools, order, subject)
@@ -204,7 +206,8 @@ class CallActivities:
             return
         plan = subject.plan
         wanted = single_requests(plan) if len(case.services) == 1 else pair_requests(plan)
-        first, record_id = activity.info().attempt * APART, subject.execution.record_id
+        first = activity.info().attempt * APART
+        record_id = subject.execution.record_id
         marks = [calls_marker(record_id, order.case_index, first + number) for number in range(wanted)]
         sessions = await sessions_of(self._tools.proxy(plan), subject)
         await require_running(self._tools, subject, order.faults, "before the plan's request was sent")
@@ -229,7 +232,8 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT. ANALYZE_FAILED when a healthy request keeps failing.
         """
-        subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
+        subject = permit.subject
+        recorded = RecordedCalls(self._tools, permit.subject)
         # The clock runs only while recordings are read: callers that recover late must not use that time up.
         end = deadline(subject.plan.timeouts.analyze)
         why_not = await self._why_unreadable(order, subject, recorded, end)
@@ -343,7 +347,8 @@ class CallActivities:
         """
         if order.round > 1 or too_few_for_pairs(self._tools.rails):
             return []
-        names, plan_exclusions = subject.plan.service_names, PlanExclusions(subject.plan)
+        names = subject.plan.service_names
+        plan_exclusions = PlanExclusions(subject.plan)
         asked = {stored.case_index for stored in await self._tools.store.calls.real_cases(order.execution_id)}
         found = logic.pairs_to_break(calls, names)
         return [pair for pair in found if pair not in asked and plan_exclusions.reason(case_at(names, pair)) is None][

@@ -66,7 +66,8 @@ class CaptureActivities:
             HoldfastError: NO_PERMIT. REPLAY_FAILED when there is nothing to send, or the fault was not running
                 throughout. RULES_REJECTED when no rule made of the failure could act.
         """
-        order, subject = as_in_the_ledger(order, permit), permit.subject
+        order = as_in_the_ledger(order, permit)
+        subject = permit.subject
         recorded = await self._uncaptured(subject, order)
         # The proxy only replays what its analysis recorded. So these requests are read from the recordings again,
         # secrets included, and sent from here.
@@ -99,7 +100,8 @@ class CaptureActivities:
 
     async def _uncaptured(self, subject: Subject, order: FaultOrder) -> list[RecordedExchange]:
         """Return the service's stored requests that have no captured failure yet."""
-        store, execution_id = self._tools.store, subject.execution.execution_id
+        store = self._tools.store
+        execution_id = subject.execution.execution_id
         known = {
             (failure.method, failure.path)
             for failure in await store.traffic.captured(execution_id)
@@ -152,7 +154,8 @@ class CaptureActivities:
 
         `cut` has a flag for each request: whether only the beginning of its healthy answer is known.
         """
-        service, secrets = subject.plan.service(order.service), self._tools.secrets
+        service = subject.plan.service(order.service)
+        secrets = self._tools.secrets
         redacted = await asyncio.to_thread(redacted_answers, answers, self._tools.redactor(subject.plan))
         redacted = [
             _with_healthy_body(answer, healthy) if short else answer

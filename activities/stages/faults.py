@@ -56,7 +56,8 @@ class FaultActivities:
             HoldfastError: NO_PERMIT. FAULT_REJECTED when the fault service refuses the spec. A PEER_ code when the
                 outcome is unknown and the fault does not exist (the next attempt then injects it).
         """
-        order, subject = as_in_the_ledger(order, permit), permit.subject
+        order = as_in_the_ledger(order, permit)
+        subject = permit.subject
         client = self._tools.faults(subject.plan)
         if activity.info().attempt > 1 and await client.status(order.fault_name) is not None:
             return
@@ -116,7 +117,8 @@ class FaultActivities:
             HoldfastError: NO_PERMIT. REPLAY_FAILED when nothing was replayed, or the fault was not running throughout.
                 RULES_REJECTED when no rule made of the failure could act.
         """
-        order, subject = as_in_the_ledger(order, permit), permit.subject
+        order = as_in_the_ledger(order, permit)
+        subject = permit.subject
         end = deadline(subject.plan.timeouts.replay)
         answers = await self._replay(subject, order, end.left)
         # Another attempt would send real business requests again.

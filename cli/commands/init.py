@@ -67,7 +67,8 @@ def init(
     text = plan_template(document)
     if output is not None:
         write_file(output, text, overwrite=overwrite, hint="--overwrite replaces it")
-    open_places, valid = placeholders(document), check_plan(document)[0] is not None
+    open_places = placeholders(document)
+    valid = check_plan(document)[0] is not None
     if as_json:
         facts = {"file": str(output) if output else None, "valid": valid, "placeholders": open_places}
         if output is None:
@@ -103,7 +104,8 @@ def plan_of(known: dict[str, Any], addresses: dict[str, str], faults: dict[str, 
     Raises:
         HoldfastError: VALIDATION_ERROR for a fault in a service without an address.
     """
-    url, namespace = known.get("url", PLACEHOLDER), known.get("namespace", PLACEHOLDER)
+    url = known.get("url", PLACEHOLDER)
+    namespace = known.get("namespace", PLACEHOLDER)
     unknown = set(faults) - set(addresses)
     if addresses and unknown:
         name = min(unknown)
@@ -115,7 +117,8 @@ def plan_of(known: dict[str, Any], addresses: dict[str, str], faults: dict[str, 
     )
     chosen = faults or {name: "remove" for name in addresses if name != entry} or {PLACEHOLDER: "remove"}
     method = known.get("method", "GET")
-    proxy, fault_service = known.get("proxy", PLACEHOLDER), known.get("fault_service", PLACEHOLDER)
+    proxy = known.get("proxy", PLACEHOLDER)
+    fault_service = known.get("fault_service", PLACEHOLDER)
     hosts = [_host(address) for address in (proxy, fault_service, *addresses.values(), url)]
     return {
         "holdfast": PLAN_VERSION,

@@ -62,7 +62,8 @@ def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
     wanted = RunFilter.model_validate(only)
     rows = asyncio.run(_rows(limit, wanted))
     now = datetime.now(UTC)
-    shown, more = rows[:limit], len(rows) > limit
+    shown = rows[:limit]
+    more = len(rows) > limit
     if as_json:
         say_json([_facts(row, now) for row in shown])
         return

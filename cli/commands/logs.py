@@ -115,10 +115,12 @@ class LogFollower:
         The end is stored after the last line of the log (`activities/run/ended_runs.py`).
         """
         clock = asyncio.get_running_loop().time
-        newest, since = self._newest, clock()
+        newest = self._newest
+        since = clock()
         while not await self._look_patiently():
             if self._newest != newest:
-                newest, since = self._newest, clock()
+                newest = self._newest
+                since = clock()
             elif clock() - since > HINT_AFTER.total_seconds():
                 # A run whose workers are gone never ends in the store, and nothing in its log shows that.
                 complain(f"(nothing new for a while: `holdfast status {self._known_as}` shows the state of the run)")

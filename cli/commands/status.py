@@ -51,7 +51,8 @@ async def _status(run_id: str, *, as_json: bool) -> None:
         trouble = "no worker answers"
         state = await as_the_server_knows(client, handle, state) if state else None
     except HoldfastError as error:
-        state, trouble = None, str(error)
+        state = None
+        trouble = str(error)
     if state is not None:
         say(state.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(state)))
         complain(f"(from the run itself; last change {_age(state.updated_at)})")

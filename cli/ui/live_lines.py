@@ -21,7 +21,10 @@ from domain.executions.windows import WindowState
 from domain.resilience.model import Phase
 from domain.resilience.state import PhaseTime, ResilienceState
 
-GOOD, BUSY, BAD, FAINT = "green", "yellow", "bold red", "dim"
+GOOD = "green"
+BUSY = "yellow"
+BAD = "bold red"
+FAINT = "dim"
 
 _MILESTONES = (
     Phase.GENERATING_CASES,
@@ -123,11 +126,17 @@ def bar(state: ExecutionState, width: int, marks: Mapping[str, str]) -> list[Tex
     """
     left = ""
     if not isinstance(state, ResilienceState):
-        done, total, what = min(max(state.progress, 0), 100), 100, "%"
+        done = min(max(state.progress, 0), 100)
+        total = 100
+        what = "%"
     elif state.phase is Phase.INJECTING_AND_REPLAYING:
-        done, total, what = state.injections_completed, len(state.injections), "services"
+        done = state.injections_completed
+        total = len(state.injections)
+        what = "services"
     elif state.phase is Phase.LOAD_TEST_BASELINE:
-        done, total, what = state.load.cases_done, state.load.cases_total, "cases"
+        done = state.load.cases_done
+        total = state.load.cases_total
+        what = "cases"
     else:
         return []
     if isinstance(state, ResilienceState) and state.eta_seconds:

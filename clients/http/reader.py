@@ -45,11 +45,10 @@ _LONGEST_KIND = 200
 _MOST_PARTS = 50_000
 """Maximum chunks of one body: each costs time, however short."""
 
-_READ_HEAD, _READ = 4 * 1024, 16 * 1024
-"""Maximum bytes per read, in the head and in the body.
-
-Other tasks on the event loop run between two reads. Heads take longer to parse, so their reads are smaller.
-"""
+_READ = 16 * 1024
+"""Maximum bytes per read of a body. Other tasks on the event loop run between two reads."""
+_READ_HEAD = 4 * 1024
+"""The same for a head, which takes longer to parse."""
 
 Params = Mapping[str, str | int]
 
@@ -233,7 +232,8 @@ async def _read(chunks: AsyncIterable[bytes], headers: Iterable[tuple[bytes, byt
     # `int` is safe here: the parser has already refused lengths that are not numbers or exceed twenty digits.
     if any(int(size) > longest for size in _values(headers, b"content-length")):
         raise NoAnswerError(Trouble.TOO_LONG, "LongAnswer")
-    content, parts = bytearray(), 0
+    content = bytearray()
+    parts = 0
     async for chunk in chunks:
         content += chunk
         parts += 1

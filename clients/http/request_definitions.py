@@ -96,7 +96,8 @@ class DefinitionRedactor(Redactor):
 
 def definition_of(plan: Plan) -> RequestDefinition:
     """Build the stored definition of a plan's request."""
-    request, redactor = plan.request, DefinitionRedactor(plan.redact)
+    request = plan.request
+    redactor = DefinitionRedactor(plan.redact)
     stored = _redacted(request, redactor)
     content = _content(request, stored)
     mode = _mode(stored)
@@ -120,7 +121,8 @@ def definition_of(plan: Plan) -> RequestDefinition:
 def without_secrets(plan: Plan) -> Request:
     """Return a plan's request and login, safe to show with the plan."""
     redactor = DefinitionRedactor(plan.redact)
-    shown, login = _redacted(plan.request, redactor), plan.request.login
+    shown = _redacted(plan.request, redactor)
+    login = plan.request.login
     return shown if login is None else shown.model_copy(update={"login": _redacted(login, redactor)})
 
 
@@ -144,7 +146,8 @@ def _content(request: Request, stored: Request) -> str:
     It is the whole request, followed by the redacted one if they differ. Otherwise a plan that redacts a field would
     share its row with a plan that does not, and that row holds the value.
     """
-    whole, shown = canonical_request(request), canonical_request(stored)
+    whole = canonical_request(request)
+    shown = canonical_request(stored)
     return whole if whole == shown else f"{whole}\n{shown}"
 
 

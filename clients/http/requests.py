@@ -93,7 +93,8 @@ def prepare(request: Request, secrets: Secrets, baggage: str | None) -> Prepared
 def _login(request: Request, login: Login, secrets: Secrets, baggage: str | None) -> PreparedLogin:
     body, kind = _body(login, secrets)
     # A login never carries the tokens of a case.
-    url, headers = _address(login.url, secrets), _headers(login.headers, secrets, None, kind)
+    url = _address(login.url, secrets)
+    headers = _headers(login.headers, secrets, None, kind)
     content = repr((login.method, url, headers, body, login.token)).encode()
     if baggage is not None and is_analysis_marker(baggage):
         # During analysis, unmarked traffic would look like lost baggage.

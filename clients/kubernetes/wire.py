@@ -146,7 +146,8 @@ def rollout_facts(
     deployment: DeploymentWire, replica_sets: Iterable[ReplicaSetWire], pods: Iterable[PodWire]
 ) -> RolloutFacts:
     """Combine one look into the facts that the decision needs."""
-    meta, status = deployment.metadata, deployment.status
+    meta = deployment.metadata
+    status = deployment.status
     return RolloutFacts(
         uid=meta.uid,
         generation=meta.generation,
@@ -197,7 +198,8 @@ def _waiting(status: _PodStatus, ready: _Condition | None) -> str:
 
 
 def _trouble(conditions: list[_Condition]) -> str:
-    progressing, failing = _condition(conditions, "Progressing"), _condition(conditions, "ReplicaFailure")
+    progressing = _condition(conditions, "Progressing")
+    failing = _condition(conditions, "ReplicaFailure")
     if failing is not None and failing.status == "True":
         return f"{failing.reason}: {failing.message}"[:_SHOWN]
     return progressing.reason if progressing is not None and progressing.status == "False" else ""

@@ -25,11 +25,10 @@ HEAD_LIMIT = 64 * 1024
 INTERIM_LIMIT = 100
 """Maximum number of interim (1xx) answers before the final one."""
 
-_SWITCHED, _FINAL = 101, 200
-"""Status 101, and the lowest other status of a final answer.
-
-Statuses below 200 are interim, except 101: after it, the connection no longer speaks HTTP.
-"""
+_SWITCHED = 101
+"""Status after which the connection no longer speaks HTTP."""
+_FINAL = 200
+"""Lowest status of a final answer. Those below are interim, except `_SWITCHED`."""
 _FRAMED = re.compile(rb"\r\n(content-length|transfer-encoding:[^\r]*chunked)[ \t]*(:|\r)", re.IGNORECASE)
 """Headers that define where a body ends."""
 _ENCODED = re.compile(rb"\r\ncontent-encoding[ \t]*:([^\r\n]*)", re.IGNORECASE)
@@ -298,7 +297,8 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if self._waiting is None:
             return
-        now, due = self._loop.time(), self._due()
+        now = self._loop.time()
+        due = self._due()
         if now < due:
             self._set_timer(due)
         else:

@@ -111,7 +111,8 @@ class LoadGenerator:
         Raises:
             HoldfastError: as `block`.
         """
-        last, started = LastAnswer(), time.perf_counter_ns()
+        last = LastAnswer()
+        started = time.perf_counter_ns()
         samples = await self.block(request, Closed(concurrency), requests, last=last, on_progress=on_progress)
         return LoadResult(
             samples=samples,
@@ -180,7 +181,8 @@ class LoadGenerator:
         return Sending(*self._opened, request, last, began_ns)
 
     async def _once(self, request: PreparedRequest, last: LastAnswer) -> RequestSample:
-        sending, started = self._sending(request, last), time.perf_counter_ns()
+        sending = self._sending(request, last)
+        started = time.perf_counter_ns()
         try:
             await sending.log_in()
             return (await sending.send()).sample()

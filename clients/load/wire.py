@@ -94,9 +94,12 @@ class Wire:
         return None
 
     async def _connected(self, request: Encoded, deadline: float) -> Connection:
-        now, limit, kind = self._loop.time(), deadline, TIMEOUT
+        now = self._loop.time()
+        limit = deadline
+        kind = TIMEOUT
         if request.connect_timeout is not None and now + request.connect_timeout < deadline:
-            limit, kind = now + request.connect_timeout, CONNECT_TIMEOUT
+            limit = now + request.connect_timeout
+            kind = CONNECT_TIMEOUT
         try:
             async with asyncio.timeout_at(limit):
                 return await self._connect(request.origin)

@@ -22,7 +22,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from domain.addresses import address_in
 
-FOLDER_MODE, FILE_MODE = 0o700, 0o600
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 
 _OTHERS = 0o077
 _LARGEST = 1 << 20

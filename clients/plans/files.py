@@ -215,7 +215,8 @@ def _line_and_column(text: str, position: int) -> tuple[int, int]:
 
 def _refuse_expansion(document: object, file: str) -> None:
     """Limit the number of values, with all aliases expanded."""
-    count, waiting = 0, [document]
+    count = 0
+    waiting = [document]
     while waiting:
         value = waiting.pop()
         count += 1

@@ -90,7 +90,10 @@ class Form:
 
     def undone(self) -> Form | None:
         """Undo one layer of escapes; return None when there is none."""
-        data, out, at, last = self.data, bytearray(), array("I"), 0
+        data = self.data
+        out = bytearray()
+        at = array("I")
+        last = 0
         for unit in _UNIT.finditer(data):
             meaning = _meaning(unit[0])
             if meaning is None:
@@ -250,7 +253,10 @@ def _letters(run: re.Pattern[bytes], form: Form, known: Known) -> tuple[bytes, l
 
     Returns the letters, where each line begins among them, and where it begins in the form.
     """
-    found, begins, places, length = [], [], [], 0
+    found = []
+    begins = []
+    places = []
+    length = 0
     for match in run.finditer(form.data):
         start = match.start()
         # The key has the position: the same letters elsewhere are another occurrence of the secret.

@@ -164,7 +164,8 @@ class _Search:
 
         The closing quote is spelt like the opening one in the written text, and is not escaped.
         """
-        data, mark = self._form.data, self._spelling(start)
+        data = self._form.data
+        mark = self._spelling(start)
         for found in _IN_STRING[data[start : start + 1]].finditer(data, start + 1):
             if len(found[0]) == 1 and self._spelling(found.start()) == mark:
                 return found.start()
@@ -172,7 +173,9 @@ class _Search:
 
     def _bracket_end(self, start: int, mark: bytes | None) -> int:
         """Return the index after the matching bracket, ignoring brackets in strings."""
-        data, depth, at = self._form.data, 0, start
+        data = self._form.data
+        depth = 0
+        at = start
         while (found := _BRACKETS.search(data, at)) is not None:
             at = found.end()
             sign = found[0]

@@ -95,7 +95,8 @@ def kept_path(path: str, named: Mapping[str, str], everything: Finder) -> str:
         spans = sorted(everything.spans(reading.forms), key=lambda match: (match.start, -match.end))
     except TooDeepError:
         return HIDDEN
-    out, last = "", 0
+    out = ""
+    last = 0
     for span in spans:
         if span.start < last:
             if span.end > last:

@@ -239,7 +239,8 @@ def _replace_spans(data: bytes, hidden: list[Hidden]) -> bytes:
         # Merge every span that begins within this one.
         while index < len(hidden) and hidden[index].start < end:
             if hidden[index].end > end:
-                end, instead = hidden[index].end, REDACTED.encode()
+                end = hidden[index].end
+                instead = REDACTED.encode()
             index += 1
         replaced += data[last:start] + instead
         last = end

@@ -158,13 +158,15 @@ def _readings(value: str) -> set[bytes]:
 
 
 def _occurrences(data: bytes, needle: bytes) -> list[Span]:
-    found, size = [], len(needle)
+    found = []
+    size = len(needle)
     start = data.find(needle)
     while start >= 0:
         end = start + size
         found.append(Span(start, end))
         while size <= _REPEATED and (again := data.rfind(needle, start + 1, end + size - 1)) >= 0:
-            start, end = again, again + size
+            start = again
+            end = again + size
             found.append(Span(start, end))
         start = data.find(needle, end)
     return found

@@ -150,7 +150,8 @@ _under_way: WeakKeyDictionary[AsyncEngine, set[asyncio.Task[Any]]] = WeakKeyDict
 
 @contextmanager
 def _tracked(engine: AsyncEngine) -> Iterator[None]:
-    task, tasks = asyncio.current_task(), _under_way.setdefault(engine, set())
+    task = asyncio.current_task()
+    tasks = _under_way.setdefault(engine, set())
     if task is None or task in tasks:
         yield
         return

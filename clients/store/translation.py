@@ -41,7 +41,8 @@ def _is_driver_error(error: Exception) -> bool:
 
 
 def _translate(error: Exception) -> HoldfastError:
-    code, words = _code(error), _describe(error)
+    code = _code(error)
+    words = _describe(error)
     if code is ErrorCode.NOT_FOUND:
         return HoldfastError(code, "the store does not have the run or case that this row belongs to")
     if code is ErrorCode.STORE_CONFLICT:

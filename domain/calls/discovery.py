@@ -212,7 +212,8 @@ def to_capture(
     """
     found: defaultdict[str, set[CallKey]] = defaultdict(set)
     for call in calls:
-        key, places = key_of(call), places_of(len(services), call.case_index)
+        key = key_of(call)
+        places = places_of(len(services), call.case_index)
         # Of what two failures cause, only calls at these two services matter: no case breaks a third one.
         matters = len(places) < _PAIR or call.service in [services[place] for place in places]
         if call.service in services and call.new and not call.reason and matters and key not in captured:

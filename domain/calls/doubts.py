@@ -184,7 +184,8 @@ def _unseen(found: Doubts, services: Sequence[str], calls: Iterable[FallbackCall
     places = {name: place for place, name in enumerate(services)}
     pairs: defaultdict[int, list[FallbackCall]] = defaultdict(list)
     for call in calls:
-        called, failing = places.get(call.service), places_of(len(services), call.case_index)
+        called = places.get(call.service)
+        failing = places_of(len(services), call.case_index)
         if called is None or not failing:
             continue
         both = {called, *failing}

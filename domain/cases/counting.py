@@ -21,7 +21,8 @@ def count_cases(
     """
     outcomes = [outcome for outcome, _ in found.values()]
     verdicts = [verdict for _, verdict in found.values()]
-    on_purpose, dispensable = PlanExclusions(plan), Dispensable(plan)
+    on_purpose = PlanExclusions(plan)
+    dispensable = Dispensable(plan)
     unmeasured = [
         case_at(plan.service_names, index)
         for index, (outcome, _) in found.items()

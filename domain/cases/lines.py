@@ -27,7 +27,8 @@ def case_line(
     if measurement is None:
         return CaseVerdict(case_id=case_id, outcome=outcome, verdict=verdict, reason=reason)
     shown = {percentile: _ms(shown_latency(measurement, percentile)) for percentile in Percentile}
-    slowest, seconds = measurement.success_max_us, measurement.duration_us / _US
+    slowest = measurement.success_max_us
+    seconds = measurement.duration_us / _US
     return CaseVerdict(
         case_id=case_id,
         outcome=outcome,

@@ -78,10 +78,8 @@ def _broken_relative(
         share: float | None = getattr(relative, percentile)
         if share is None:
             continue
-        found, normal_latency = (
-            success_latency(measurement, percentile),
-            success_latency(normal, percentile) if normal else None,
-        )
+        found = success_latency(measurement, percentile)
+        normal_latency = success_latency(normal, percentile) if normal else None
         if normal_latency is None or found is None:
             where = "baseline" if found else "this case"
             yield f"{percentile} not comparable: no successful request in {where}"

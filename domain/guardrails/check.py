@@ -37,7 +37,8 @@ def outside(plan: Plan, rails: Guardrails) -> list[Problem]:
     Each problem has its path, and a hint at the setting that would allow it unless no setting does.
     """
     environment = environment_problems(plan, rails.environments)
-    addresses, load = _addresses(plan, rails), load_problems(plan, rails)
+    addresses = _addresses(plan, rails)
+    load = load_problems(plan, rails)
     return [*_namespace(plan, rails), *environment, *addresses, *_faults(plan, rails), *load]
 
 
@@ -71,7 +72,8 @@ def _namespace(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
 
 
 def _addresses(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
-    allowed, forbidden = allowed_by_worker(tuple(rails.open_to)), frozenset(map(address_in, rails.closed_to))
+    allowed = allowed_by_worker(tuple(rails.open_to))
+    forbidden = frozenset(map(address_in, rails.closed_to))
     for path, url in addresses_in(plan.model_dump(by_alias=True)):
         try:
             address = address_of(str(url))

@@ -41,7 +41,8 @@ _WHERE = "where the worker is started"
 def load_problems(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
     """List every load limit of the worker that a plan exceeds."""
     yield from _rate(plan, rails)
-    requests, field = in_flight(plan), "concurrency" if plan.load.rate is None else "rate"
+    requests = in_flight(plan)
+    field = "concurrency" if plan.load.rate is None else "rate"
     if requests > rails.max_in_flight:
         lower = "lower it" if plan.load.rate is None else "lower it or request.timeout"
         yield Problem(
@@ -86,7 +87,11 @@ def groups_and_controls(plan: Plan) -> tuple[int, int]:
 
 def _counts(plan: Plan) -> tuple[int, int, int]:
     """Count the measured cases, their groups, and the groups with a control."""
-    on_purpose, names, measured, groups, controls = PlanExclusions(plan), plan.service_names, 0, 0, 0
+    on_purpose = PlanExclusions(plan)
+    names = plan.service_names
+    measured = 0
+    groups = 0
+    controls = 0
     for batch in batches_in(CaseRange(first=0, end=case_count(len(plan.services))), BATCH_SIZE):
         cases = [case for case in cases_in(names, batch) if on_purpose.reason(case) is None]
         found = groups_of(plan, cases)

@@ -52,7 +52,8 @@ def _of_model(model: type[BaseModel], within: tuple[type[BaseModel], ...]) -> It
 
 def _of_annotation(annotation: Any, within: tuple[type[BaseModel], ...]) -> Iterator[Place]:
     """Yield the places below a field; empty if it is an address."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin = get_origin(annotation)
+    arguments = get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield from _of_model(annotation, within)
     elif origin is Annotated:

@@ -89,7 +89,8 @@ def group_bound(plan: Plan, cases: int) -> timedelta:
 
 def _blocks_bound(plan: Plan, sizes: Sequence[int]) -> timedelta:
     """Return the upper bound on blocks of these sizes in a row."""
-    timeout, load = plan.request.timeout, plan.load
+    timeout = plan.request.timeout
+    load = plan.load
     if load.rate is None:
         return timeout * sum(rounds_of(size, load.concurrency) for size in sizes)
     return sum((timeout + timedelta(seconds=longest_span(size, load.rate)) for size in sizes if size), timedelta(0))

@@ -44,7 +44,8 @@ def environment_problems(plan: Plan, named: Named) -> Iterator[Problem]:
 
     A plan may only give the worker's name for its fault service, or that service's own address.
     """
-    given, address = plan.system.environment, str(address_of(plan.system.faults))
+    given = plan.system.environment
+    address = str(address_of(plan.system.faults))
     if given is None or given == named.get(address) or _is_address(given, address):
         return
     where = f"{ENVIRONMENTS}={given}={address} where the worker is started"

@@ -97,7 +97,8 @@ def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
 
     Also report services that would be broken for nothing.
     """
-    services, coverage = document.get("services"), document.get("coverage")
+    services = document.get("services")
+    coverage = document.get("coverage")
     if not isinstance(services, list):
         return
     names = _names(services)

@@ -87,7 +87,8 @@ def _salvaged(raw: dict[str, Any], name: str, namespace: str) -> Plan:
 
 def _system(raw: Any, namespace: str) -> System:
     raw = raw if isinstance(raw, dict) else {}
-    own, services = raw.get("namespace"), raw.get("services")
+    own = raw.get("namespace")
+    services = raw.get("services")
     facts: dict[str, Any] = {
         "namespace": own if isinstance(own, str) and _NAME.fullmatch(own) else namespace,
         "proxy": _address(raw.get("proxy")),

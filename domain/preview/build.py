@@ -135,7 +135,8 @@ def _requests(plan: Plan, measured: int, groups: int, controls: int) -> EntryReq
 
 
 def _discovery(plan: Plan, faults_allowed: int) -> DiscoveryPreview:
-    services, pairs_allowed = len(plan.services), faults_allowed >= FAULTS_OF_A_PAIR
+    services = len(plan.services)
+    pairs_allowed = faults_allowed >= FAULTS_OF_A_PAIR
     pairs = pair_count(services) if pairs_allowed else 0
     return DiscoveryPreview(
         requests_each=single_requests(plan),

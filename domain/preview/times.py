@@ -46,9 +46,12 @@ def stages(
     every timeout is reached, and every closing takes its whole time. Neither includes waiting for another run, pauses,
     or time without a worker, server or store. `arms`: the run's measured cases and the controls beside them.
     """
-    calm, limits, services = _least_stability_time(plan, timing), plan.timeouts, len(plan.services)
+    calm = _least_stability_time(plan, timing)
+    limits = plan.timeouts
+    services = len(plan.services)
     requests = plan.steady_state.requests if plan.steady_state.check else 0
-    steady, again = assumed * requests, limits.stability * 2 if requests else _NOTHING
+    steady = assumed * requests
+    again = limits.stability * 2 if requests else _NOTHING
     closing = limits.recovery + timing.settle + limits.stability
     load = least_load_time(plan, arms, assumed)
     rules = rules_ttl(plan, case_count(services)) + closing
@@ -100,7 +103,8 @@ def _least_sending_time(plan: Plan, assumed: timedelta) -> timedelta:
 
     They are sent all at once, or at the plan's rate.
     """
-    rate, requests = plan.load.rate, single_requests(plan)
+    rate = plan.load.rate
+    requests = single_requests(plan)
     if not requests:
         return timedelta(0)
     return assumed if rate is None else assumed + timedelta(seconds=(requests - 1) / rate)

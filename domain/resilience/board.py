@@ -190,7 +190,8 @@ class ResilienceBoard(ExecutionBoard[ResilienceState]):
         what was captured before.
         """
         before = next(row for row in self.state.injections if row.service == report.service)
-        captured, known = report.captured, before.replay_status is not None
+        captured = report.captured
+        known = before.replay_status is not None
         facts: dict[str, Any] = {"stable": report.stable_after, "fault_name": report.fault_name}
         if not report.recovery_verified:
             facts |= {"state": InjectionState.FAILED, "error": report.error}

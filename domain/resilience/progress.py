@@ -6,9 +6,15 @@ from domain.executions.execution import RunStatus
 from domain.resilience.model import Phase
 from domain.resilience.state import ResilienceState
 
-_RECORDED, _ANALYZED, _BROKEN, _MEASURED = 2, 10, 50, 95
-"""Percent of a run that is done once it has a record, its traffic is analysed, all services were broken, and all cases
-were measured. What a run's time goes into depends on its plan, so these are only a rule of thumb."""
+# Percent of a run that is done. What a run's time goes into depends on its plan, so these are only a rule of thumb.
+_RECORDED = 2
+"""It has a record."""
+_ANALYZED = 10
+"""Its traffic is analysed."""
+_BROKEN = 50
+"""All services were broken."""
+_MEASURED = 95
+"""All cases were measured."""
 
 _BEFORE_CASES = {
     Phase.GENERATING_CASES: "preparing the run",

@@ -139,7 +139,8 @@ class Blades:
     async def _start(self, blade: Blade, experiment: Experiment) -> ExperimentStatus:
         status = ExperimentStatus(**experiment.model_dump(include=_HEAD), success=False, state="Error")
         try:
-            hosts, effect = targets_of(experiment, self._cluster), effect_of(experiment)
+            hosts = targets_of(experiment, self._cluster)
+            effect = effect_of(experiment)
         except OperatorError as error:
             return status.model_copy(update={"error": str(error)})
         for host in hosts:

@@ -38,7 +38,8 @@ def targets_of(experiment: Experiment, cluster: Cluster) -> list[Host]:
     """
     if cluster.namespace not in experiment.values("namespace"):
         raise OperatorError("invalid parameter: `namespace`, can not find pods")
-    names, labels = experiment.values("names"), experiment.values("labels")
+    names = experiment.values("names")
+    labels = experiment.values("labels")
     # For a network experiment `percent` means packets; for any other it means pods.
     by_count = ("evict-count", "evict-percent", "count", *(() if experiment.target == "network" else ("percent",)))
     if not (names or labels or experiment.values(*by_count)):

@@ -12,7 +12,8 @@ from lab.generated.graphs import Shape, draw
 from lab.generated.planting import CLASSIC, Draft, Planted, Weakness, plant
 from lab.topology import Topology
 
-FEWEST, MOST = 5, 200
+FEWEST = 5
+MOST = 200
 """Services that a generated system can have, including the entry."""
 
 _FIRST_PORT = 19000
@@ -83,7 +84,8 @@ def generate_topology(
 
 
 def _service(draft: Draft, number: int) -> dict[str, Any]:
-    path, name = draft.path_of(number), draft.names[number]
+    path = draft.path_of(number)
+    name = draft.names[number]
     routes: list[dict[str, Any]] = [{"path": path, "body": {"from": name}}]
     if any(called == number for _, called in draft.graph.also):
         routes.append({"path": _brief(path), "body": {"brief": name}, "leaf": True})

@@ -157,7 +157,8 @@ def _slow(draft: Draft, site: Site, rng: random.Random) -> list[Planted]:
 
 
 def _fallback(draft: Draft, site: Site, _rng: random.Random) -> list[Planted]:
-    replaced, stand_in = site.free.pop(), site.free.pop()
+    replaced = site.free.pop()
+    stand_in = site.free.pop()
     # The stand-in is called anyway, on the same path: what is never called is not recorded, and cannot be made to fail.
     draft.special[0, replaced] = {"fallback_service": draft.names[stand_in], "fallback_path": draft.path_of(stand_in)}
     draft.needs_one_of[0].append((draft.names[replaced],))
@@ -171,7 +172,8 @@ def _fatal(draft: Draft, site: Site, _rng: random.Random) -> list[Planted]:
 
 
 def _fallback_path(draft: Draft, site: Site, rng: random.Random) -> list[Planted]:
-    replaced, stand_in = site.free.pop(), site.free.pop()
+    replaced = site.free.pop()
+    stand_in = site.free.pop()
     # Below a service other than the entry, `stand_in` is already behind `replaced`, and nothing more can be required
     # there.
     chain = _chain_down(draft, replaced, rng, rng.randrange(3)) if site.caller == 0 else [replaced]
@@ -183,7 +185,8 @@ def _fallback_path(draft: Draft, site: Site, rng: random.Random) -> list[Planted
 
 
 def _fallback_chain(draft: Draft, site: Site, rng: random.Random) -> list[Planted]:
-    replaced, stand_in = site.free.pop(), site.free.pop()
+    replaced = site.free.pop()
+    stand_in = site.free.pop()
     third = site.free.pop() if site.free else None
     last = rng.choice([replaced, stand_in] if third is None else [replaced, stand_in, third, third])
     needs_replaced = last == third and site.caller == 0 and rng.random() < 0.5

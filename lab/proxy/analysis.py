@@ -149,7 +149,8 @@ class Analyses:
 
     def _keep(self, task: AnalysisTask, execution_id: int, recordings: list[Session]) -> None:
         hidden = self._mischief.current.analysis_no_patterns_for
-        recorded, total = [], 0
+        recorded = []
+        total = 0
         for session in recordings:
             exchanges = session.recorder.exchanges if session.recorder and session.service not in hidden else []
             total += len(exchanges)

@@ -136,7 +136,8 @@ class RecordingApi:
         if session is None or session.recorder is None:
             return failure("500", f"Failed to get entries: Recording not found: {request.match_info['id']}")
         try:
-            offset, limit = int(request.query.get("offset", "0")), int(request.query.get("limit", "50"))
+            offset = int(request.query.get("offset", "0"))
+            limit = int(request.query.get("limit", "50"))
         except ValueError:
             return failure("400", "offset and limit must be numbers", 400)
         collected = session.recorder.collected(self._cluster.settings.collect_every)
@@ -152,7 +153,8 @@ class RecordingApi:
 
     async def check(self, request: web.Request) -> web.Response:
         """Report whether anything is active in one service."""
-        namespace, service = request.match_info["namespace"], request.match_info["service"]
+        namespace = request.match_info["namespace"]
+        service = request.match_info["service"]
         found = [s for s in self._sessions.active() if (s.namespace, s.service) == (namespace, service)]
         if not found:
             return success(Check(namespace=namespace, service_name=service))

@@ -65,7 +65,8 @@ class Interrupts:
         Raises:
             Interrupted: we were asked to end before the work was done. The work has been cancelled.
         """
-        work_task, interrupt_task = asyncio.ensure_future(work), asyncio.ensure_future(self.next())
+        work_task = asyncio.ensure_future(work)
+        interrupt_task = asyncio.ensure_future(self.next())
         try:
             await asyncio.wait({work_task, interrupt_task}, return_when=asyncio.FIRST_COMPLETED)
             if not work_task.done():

@@ -30,7 +30,8 @@ STOP_PATIENCE = 10.0
 This is shorter than the time that others give the control worker itself to end.
 """
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
 """Seconds before a dead load worker is started again: doubled each time, up to the longest."""
 
 LONG_ENOUGH = 60.0
@@ -115,7 +116,8 @@ class LoadProcess:
         clock = asyncio.get_running_loop().time
         pause = self._first_pause
         while True:
-            started, code = clock(), await process.wait()
+            started = clock()
+            code = await process.wait()
             pause = self._first_pause if clock() - started > LONG_ENOUGH else pause
             logger.error(
                 "the load worker, process %d, ended by itself with %d; another one starts in %g s, and batches go on "

@@ -56,7 +56,8 @@ def private_bytecode_cache() -> Iterator[None]:
 
 async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
     """Run work until it ends or `stop` is set. None: `stop` came first."""
-    work_task, stop_task = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    work_task = asyncio.create_task(work)
+    stop_task = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((work_task, stop_task), return_when=asyncio.FIRST_COMPLETED)
         return None if stop.is_set() and not work_task.done() else await work_task
@@ -98,7 +99,8 @@ async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
 
 
 def _log_ready(settings: Settings, parts: Collection[Part], load: LoadProcess | None) -> None:
-    control_queue, queue = settings.task_queue, load_queue(settings.task_queue)
+    control_queue = settings.task_queue
+    queue = load_queue(settings.task_queue)
     if load is not None:
         logger.info("worker ready on queues %s and, in process %s, %s", control_queue, load.pid, queue)
     else:

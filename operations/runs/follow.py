@@ -223,7 +223,8 @@ async def end_of(client: Client, run: Run, say: Say) -> RunOutcome:
     """
     described = await patiently(run.describe, say)
     # Stay with this run, even if another one starts under the same workflow id.
-    workflow_id, run_id = run.id, described.run_id
+    workflow_id = run.id
+    run_id = described.run_id
     this_run = client.get_workflow_handle(workflow_id, run_id=run_id)
     await patiently(lambda: _wait_for_end(this_run), say)
     end = await patiently(lambda: RunDirectory(client).end_of(workflow_id, run_id), say)

@@ -68,15 +68,18 @@ def case_reports(run: StoredRun, distributions: Distributions, most_missing: int
 
     At most `most_missing` cases without a result are reported.
     """
-    names, exclusions = run.plan.service_names, PlanExclusions(run.plan)
+    names = run.plan.service_names
+    exclusions = PlanExclusions(run.plan)
     results = {kept.case_index: kept for kept in run.results.kept}
     missing = (index for index in range(run.total) if index not in run.results.found)
     shown = sorted([*results, *(index for index, _ in zip(missing, range(most_missing), strict=False))])
     controls, places = _controls(run.results.kept, distributions)
     baseline = _measured(results.get(0))
-    reports, normal = [], {}
+    reports = []
+    normal = {}
     for index in shown:
-        case, result = case_at(names, index), results.get(index)
+        case = case_at(names, index)
+        result = results.get(index)
         measurement = _measured(result)
         if result is None or measurement is None:
             state = case_state(case, result.outcome if result else None, None, exclusions)
@@ -182,7 +185,8 @@ def _controls(
     reports: list[ControlReport] = []
     places: dict[int, int] = {}
     for group in groups.values():
-        first, control = group[0], group[0].measurement.control if group[0].measurement else None
+        first = group[0]
+        control = group[0].measurement.control if group[0].measurement else None
         if control is None:
             continue
         places |= {result.case_index: len(reports) for result in group}

@@ -38,7 +38,9 @@ def fallback_report(run: StoredRun) -> FallbackReport | None:
     """
     if not run.rounds and not run.rounds.damaged:
         return None
-    names, healthy, captured = run.plan.service_names, healthy_calls(run.calls), _first_answers(run)
+    names = run.plan.service_names
+    healthy = healthy_calls(run.calls)
+    captured = _first_answers(run)
     known = [call for call in run.calls if 0 <= call.case_index < case_count(len(names))]
     calls = sorted((_call(call, names, healthy, captured) for call in known), key=_worst_first)
     return FallbackReport(
@@ -131,7 +133,8 @@ def _unseen(run: StoredRun) -> list[str]:
 def with_real_faults(cases: list[CaseReport], run: StoredRun) -> list[CaseReport]:
     """Add real faults' answers and substituted services to the cases."""
     results = {kept.case_index: kept for kept in run.results.kept}
-    real, substituted = _runs_with_real_faults(run), _substituted_services(run)
+    real = _runs_with_real_faults(run)
+    substituted = _substituted_services(run)
     reports = []
     for case in cases:
         facts: dict[str, object] = {}
@@ -169,7 +172,8 @@ def _runs_with_real_faults(run: StoredRun) -> dict[int, list[_RealFaultRun]]:
 
 def _real_report(rules: Measurement, asked: _RealFaultRun) -> RealReport:
     if isinstance(asked, RealCase):
-        differs, answers = differences(rules, asked.answers), asked.answers
+        differs = differences(rules, asked.answers)
+        answers = asked.answers
         requests = len(answers)
         differing = [real for real in answers if real.status != rules.response_code]
         answer = (differing or answers)[0]
@@ -201,7 +205,9 @@ def grounds(run: StoredRun, cases: Iterable[CaseReport]) -> GroundsReport | None
     """
     if not run.rounds and not run.rounds.damaged:
         return None
-    names, real, substituted = run.plan.service_names, _runs_with_real_faults(run), _substituted_services(run)
+    names = run.plan.service_names
+    real = _runs_with_real_faults(run)
+    substituted = _substituted_services(run)
     places = {place for place, name in enumerate(names) if name in substituted}
     resting = [
         index

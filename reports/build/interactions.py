@@ -210,5 +210,6 @@ def _worst_first(cell: PairCell) -> tuple[bool, bool, float, float, bool, int]:
     if found is None:
         return True, True, 0, 0, cell.state is not CaseState.FAILED, cell.case_index
     notable = found.worse or found.only_together
-    points, excess = max(found.error_points_unexpected or 0, 0), found.excess_ms or 0
+    points = max(found.error_points_unexpected or 0, 0)
+    excess = found.excess_ms or 0
     return False, not notable, -points, -excess, cell.state is not CaseState.FAILED, cell.case_index

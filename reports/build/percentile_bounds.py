@@ -29,7 +29,8 @@ def percentile_bounds(histogram: Histogram | None, share: float) -> tuple[float,
     requests = sum(count for _, count in histogram or ())
     if not histogram or not requests:
         return None
-    middle, off = requests * share, _TWICE * sqrt(requests * share * (1 - share))
+    middle = requests * share
+    off = _TWICE * sqrt(requests * share * (1 - share))
     low, high = max(1, floor(middle - off)), min(requests, ceil(middle + off))
     return _at(histogram, low), _at(histogram, high)
 

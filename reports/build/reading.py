@@ -110,10 +110,12 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
     """
     run = row.execution_id
     plan = (await store.executions.plan_for_closing(run)).plan
-    kinds, propagation = await store.cases.counts(run), await store.traffic.propagation(run)
+    kinds = await store.cases.counts(run)
+    propagation = await store.traffic.propagation(run)
     answers = sorted(await store.traffic.captured(run), key=lambda answer: (answer.service, answer.position))
     total = sum(kinds.values())
-    real, checked = await store.calls.real_cases(run), await store.pairs.of(run)
+    real = await store.calls.real_cases(run)
+    checked = await store.pairs.of(run)
     asked = {case.case_index for case in real} | {pair.case_index for pair in checked}
     return StoredRun(
         row=row,

@@ -29,7 +29,8 @@ def service_reports(run: StoredRun, state: ResilienceState) -> list[ServiceRepor
 
 
 def _report(run: StoredRun, row: InjectionRow, position: int) -> ServiceReport:
-    name, spec = row.service, run.plan.service(row.service)
+    name = row.service
+    spec = run.plan.service(row.service)
     fault = expand(spec.fault, name, run.plan.system.namespace)
     experiment = fault.experiment
     matchers = {key: ", ".join(values) for key, values in experiment.matchers.items()}

@@ -57,7 +57,8 @@ async def stored_state(store: Store, row: ExecutionRow) -> ResilienceState:
 
 def state_of(run: StoredRun) -> ResilienceState:
     """Build the state of a run from what was read of it."""
-    plan, results = run.plan, run.results
+    plan = run.plan
+    results = run.results
     counts = count_cases(plan, run.kinds, results.found)
     rows = injections(run)
     load = _load(run)
@@ -96,7 +97,8 @@ def _header(run: StoredRun) -> ResilienceState:
             "started_at", "updated_at", "finished_at", "error_code", "error_message",
         }
     )  # fmt: skip
-    before, after = run.steady.get(SteadyMoment.BEFORE), run.steady.get(SteadyMoment.AFTER)
+    before = run.steady.get(SteadyMoment.BEFORE)
+    after = run.steady.get(SteadyMoment.AFTER)
     # Copied, not validated: a row of the original orchestrator may have a phase that `Phase` does not know.
     phase = run.row.status
     more = {
@@ -126,7 +128,8 @@ def phases_of(run: StoredRun) -> list[PhaseTime]:
 
 
 def _analysis(run: StoredRun) -> AnalysisPanel:
-    row, reached = run.row, run.propagation
+    row = run.row
+    reached = run.propagation
     begun = any(entry.kind is WindowKind.RECORDING for entry in run.ledger)
     state = "completed" if reached else _unfinished(row.run_status) if begun else "pending"
     recorded = [
@@ -173,7 +176,9 @@ def _rules(run: StoredRun, rows: Sequence[InjectionRow]) -> RulesPanel:
 
 
 def _load(run: StoredRun) -> LoadPanel:
-    total, finished, metrics = run.total, run.results.found, run.results.metrics
+    total = run.total
+    finished = run.results.found
+    metrics = run.results.metrics
     batches = batches_in(CaseRange(first=0, end=total), BATCH_SIZE)
     panel = LoadPanel(batches_total=len(batches), batch_size=BATCH_SIZE if total else 0, cases_total=total)
     if not any(entry.kind is WindowKind.RULES for entry in run.ledger):

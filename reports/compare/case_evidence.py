@@ -92,7 +92,8 @@ def evidence(before: Sampled, after: Sampled, margins: Margins, seed: int, *, an
 
     `any_counts`: whether any rise counts as worse, however small, because the case has begun to miss its limits.
     """
-    alpha, margin = 1 - margins.confidence / 100, margins.errors / 100
+    alpha = 1 - margins.confidence / 100
+    margin = margins.errors / 100
     low, high = (
         bound(before.failures, after.failures, alpha) for bound in (proportions.rise_at_least, proportions.rise_at_most)
     )

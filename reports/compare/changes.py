@@ -145,7 +145,8 @@ def _lacking(case: UndecidedCase, latency: Comparison, margins: Margins) -> str:
 
 
 def _successes(case: UndecidedCase) -> str:
-    before, after = case.before.successes, case.after.successes
+    before = case.before.successes
+    after = case.after.successes
     return str(after) if before == after else f"{before} and {after}"
 
 

@@ -158,7 +158,8 @@ async def _compare_cases(
     store: Store, before: ExecutionRow, after: ExecutionRow, plans: tuple[Plan, Plan], margins: Margins
 ) -> list[UndecidedCase]:
     """Read and compare every case of the later run, undecided."""
-    earlier_reader, later_reader = _Reader(store, before, plans[0]), _Reader(store, after, plans[1])
+    earlier_reader = _Reader(store, before, plans[0])
+    later_reader = _Reader(store, after, plans[1])
     same_limits = not comparability.other_limits(*plans)
     cases = []
     # Both runs have the same services, so an index means the same case in both.
@@ -170,7 +171,8 @@ async def _compare_cases(
             side_before, side_after = (
                 reader.side(case.index, margins.percentile) for reader in (earlier_reader, later_reader)
             )
-            earlier, later = earlier_reader.sampled(case.index), later_reader.sampled(case.index)
+            earlier = earlier_reader.sampled(case.index)
+            later = later_reader.sampled(case.index)
             newly_failing = flipped(side_before, side_after, same_limits=same_limits)
             seed = seed_of(after.execution_id, case.index)
             case_evidence = (

@@ -88,7 +88,8 @@ def _case_facts(report: Report) -> dict[str, object]:
         "not measured": report.coverage.missing,
         "cases that are not in this file": report.cases_left_out,
     }
-    fallback, grounds = report.fallback, report.grounds
+    fallback = report.fallback
+    grounds = report.grounds
     if fallback is not None:
         facts |= {"fallback calls": found_in_words(fallback)}
         facts |= {f"fallback call {place}": call_in_words(call) for place, call in enumerate(fallback.calls, start=1)}

@@ -54,7 +54,8 @@ def render(report: ExecutionReport) -> str:
     """Render verdict and recovery first, then failures, then what lies behind them."""
     of_kind: Sections = _SECTIONS if isinstance(report, Report) else {"state": _state_of_run, "timeline": _timeline}
     sections: Sections = {"verdict": _verdict} | of_kind
-    text, left_out = "", []
+    text = ""
+    left_out = []
     for name, part in sections.items():
         more = "".join(f"{line}\n" for line in part(report))
         if len(text) + len(more) > MOST_CHARACTERS:

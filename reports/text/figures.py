@@ -31,10 +31,8 @@ def interaction_in_words(interaction: Interaction | None) -> str:
     if interaction.error_points_unexpected and interaction.error_points_unexpected > 0:
         parts.append(f"{interaction.error_points_unexpected:g} points more errors than expected")
     if interaction.percentile is not None and interaction.excess_ms is not None and interaction.expected_ms is not None:
-        took, expected = (
-            milliseconds(interaction.expected_ms + interaction.excess_ms),
-            milliseconds(interaction.expected_ms),
-        )
+        took = milliseconds(interaction.expected_ms + interaction.excess_ms)
+        expected = milliseconds(interaction.expected_ms)
         parts.append(f"{interaction.percentile} {took} where the two add up to {expected}")
     return ", ".join(parts) or "no more than its singles"
 

@@ -104,7 +104,8 @@ class DiscoveringRun(VerifyingRun):
         reports: list[FaultReport] = []
         found = await self._read_calls(window, 1)
         for number in range(2, MOST_ROUNDS + 1):
-            known, pages = len(reports), self._pair_pages
+            known = len(reports)
+            pages = self._pair_pages
             newly_broken = self._never_broken(found.to_capture)
             reports += await self._capture_again(found.to_capture, number)
             await self._ask_pairs(found.pairs)

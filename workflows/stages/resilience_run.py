@@ -95,7 +95,8 @@ class ResilienceRun(ExecutionWorkflow[ResilienceState]):
         """
         if not self._plan.steady_state.check:
             return SteadyReport(met=True)
-        timing, timeouts = self.execution.timing, self._plan.timeouts
+        timing = self.execution.timing
+        timeouts = self._plan.timeouts
         longest = self._plan.request.timeout * self._plan.steady_state.requests
         try:
             report: SteadyReport = await workflow.execute_activity_method(

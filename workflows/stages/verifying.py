@@ -46,7 +46,8 @@ class VerifyingRun(ResilienceRun):
             return
         self._board.pairs_chosen(share, chosen.measured, len(chosen.cases))
         self._publish()
-        left, size = chosen.cases, per_page(len(chosen.cases))
+        left = chosen.cases
+        size = per_page(len(chosen.cases))
         while left:
             await self._wait_while_paused()
             report = await self._verify_page(left[:size])

@@ -45,7 +45,8 @@ class CallsWindow:
         return CallsReport(recovery_verified=held.closing.verified)
 
     async def _record(self) -> None:
-        timing, services = self._order.execution.timing, self._order.execution.services
+        timing = self._order.execution.timing
+        services = self._order.execution.services
         await self._holding.intend()
         await workflow.execute_activity_method(
             CallActivities.start,

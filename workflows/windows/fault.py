@@ -78,7 +78,8 @@ class FaultWindow:
         return None
 
     async def _inject(self) -> None:
-        timing, timeouts = self._order.execution.timing, self._order.timeouts
+        timing = self._order.execution.timing
+        timeouts = self._order.timeouts
         service = self._order.service
         await self._holding.intend()
         await workflow.execute_activity_method(

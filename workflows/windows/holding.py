@@ -149,7 +149,8 @@ class Holding:
 
     def _receivers(self, state: WindowState) -> list[tuple[str, str]]:
         """Return the workflows to signal, as workflow id and run id."""
-        run, pair = (self.order.parent_workflow_id, self.order.parent_run_id), self.order.pair
+        run = (self.order.parent_workflow_id, self.order.parent_run_id)
+        pair = self.order.pair
         if state is WindowState.UNVERIFIED:
             # The run must always know this.
             return [run]
@@ -247,7 +248,8 @@ class Holding:
             off = closing.verified
             if not off:
                 return closing
-            timing, stability = self.order.execution.timing, self.order.timeouts.stability
+            timing = self.order.execution.timing
+            stability = self.order.timeouts.stability
             report = await self.stability(services, policies.closing(timing, stability), _WHEN_CLOSED.get(self.kind))
         except ActivityError as error:
             prefix = "it was seen to be off, but it is not known whether its services are stable: " if off else ""
@@ -276,7 +278,8 @@ class Holding:
 
     async def settle(self, state: LedgerState, detail: str) -> datetime:
         """Move the ledger row to a state; return the recorded time."""
-        info, now = workflow.info(), workflow.now()
+        info = workflow.info()
+        now = workflow.now()
         update = LedgerUpdate(window_id=info.workflow_id, run_id=info.run_id, state=state, detail=detail, at=now)
         try:
             await workflow.execute_activity_method(

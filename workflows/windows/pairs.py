@@ -104,7 +104,8 @@ class PairsWindow:
         )
 
     async def _break(self, case: Case, service: str, window_id: str) -> FaultReport:
-        info, order = workflow.info(), self._order
+        info = workflow.info()
+        order = self._order
         half = FaultInput(
             # Only this service, not the names of a thousand others: this input is in the history twice for every pair.
             execution=order.execution.model_copy(update={"services": [service]}),

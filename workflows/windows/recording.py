@@ -44,7 +44,8 @@ class RecordingWindow:
         )
 
     async def _record(self) -> tuple[str, list[RecordedService]]:
-        timing, timeouts = self._order.execution.timing, self._order.timeouts
+        timing = self._order.execution.timing
+        timeouts = self._order.timeouts
         await self._holding.intend()
         started = await workflow.execute_activity_method(
             TrafficActivities.start,

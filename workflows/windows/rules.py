@@ -75,7 +75,8 @@ class RulesWindow:
         self._holding.ensure_open()
 
     async def _switch_on(self) -> None:
-        timing, timeouts = self._order.execution.timing, self._order.timeouts
+        timing = self._order.execution.timing
+        timeouts = self._order.timeouts
         services = self._order.services
         upserted = await workflow.execute_activity_method(
             RulesActivities.upsert,
@@ -103,7 +104,8 @@ class RulesWindow:
         self._holding.ensure_open()
 
     async def _require_stable(self) -> None:
-        timing, timeouts = self._order.execution.timing, self._order.timeouts
+        timing = self._order.execution.timing
+        timeouts = self._order.timeouts
         options = policies.waiting(timing, timeouts.stability)
         report = await self._holding.stability(self._order.services, options, StabilityMoment.WITH_RULES)
         self._holding.ensure_open()
@@ -155,7 +157,8 @@ class RulesWindow:
         )
 
     async def _remove(self) -> Closing:
-        timing, recovery = self._order.execution.timing, self._order.timeouts.recovery
+        timing = self._order.execution.timing
+        recovery = self._order.timeouts.recovery
         return await workflow.execute_activity_method(
             RulesActivities.remove,
             self._rules.model_copy(update={"known_to_be_on": self._report.rules > 0}),

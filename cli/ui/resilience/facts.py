@@ -120,7 +120,8 @@ def _load(state: ResilienceState) -> Iterator[Fact]:
     yield from _closings(state, WindowKind.RULES)
     yield from _pairs(state)
     if state.steady_after:
-        met, why = state.steady_after.met, state.steady_after.detail
+        met = state.steady_after.met
+        why = state.steady_after.detail
         if met:
             yield Fact("steady after", "  steady state met again")
         else:

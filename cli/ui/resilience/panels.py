@@ -81,7 +81,9 @@ def _cases(state: ResilienceState) -> Iterator[str]:
 
 
 def _injections(state: ResilienceState) -> Iterator[str]:
-    total, completed, running = len(state.injections), state.injections_completed, state.injections_running
+    total = len(state.injections)
+    completed = state.injections_completed
+    running = state.injections_running
     yield f"injections: {completed} of {total} services done, {running} running"
     yield from _calls(state)
     for row in state.injections:

@@ -47,6 +47,7 @@ def narrowed(runs: Select[TaskExecution, str], only: RunFilter) -> Select[TaskEx
 def _before(runs: Select[TaskExecution, str], execution_id: int) -> Select[TaskExecution, str]:
     """Keep only runs older than a given run."""
     # A page that starts at a run, not at an offset, stays the same while new runs arrive.
-    created, number = col(TaskExecution.created_at), col(TaskExecution.id)
+    created = col(TaskExecution.created_at)
+    number = col(TaskExecution.id)
     then = select(created).where(number == execution_id).scalar_subquery()
     return runs.where(or_(created < then, and_(created == then, number < execution_id)))

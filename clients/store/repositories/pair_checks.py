@@ -67,7 +67,8 @@ class PairChecks(Repository):
 
 
 def _row(pair: CheckedPair) -> dict[str, Any]:
-    finding, measured = pair.finding, pair.measurement
+    finding = pair.finding
+    measured = pair.measurement
     return {
         "outcome": finding.outcome.value,
         "reason": finding.reason,

@@ -38,7 +38,8 @@ class Failures:
         There must be at least one request. Failures in a row count as fewer requests: n (1 - r) / (1 + r), if the
         correlation r of neighbours is above `DEPENDENT_FROM`.
         """
-        failed, n = sum(flags), len(flags)
+        failed = sum(flags)
+        n = len(flags)
         r = _correlation(flags)
         share = (1 - r) / (1 + r) if r > DEPENDENT_FROM else 1.0
         # Almost nothing would be left of a single streak of failures, but it is still one observation.

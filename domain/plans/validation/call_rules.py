@@ -20,12 +20,14 @@ def call_rules(services: list[Any], addresses: Raw, at_once: object) -> Iterator
     `addresses` is `system.services`, and `at_once` is `safety.max_active_faults` as written.
     """
     names = [entry["name"] for entry in services if isinstance(entry, dict) and isinstance(entry.get("name"), str)]
-    nearest, known = Nearest(names), set(names)
+    nearest = Nearest(names)
+    known = set(names)
     needed = isinstance(at_once, int) and at_once > 1
     for position, service in enumerate(services):
         if not isinstance(service, dict):
             continue
-        path, calls = f"services[{position}]", service.get("calls")
+        path = f"services[{position}]"
+        calls = service.get("calls")
         if needed and calls is None:
             # There is no other source: a recording at a service does not show its caller.
             yield Problem(

@@ -73,7 +73,8 @@ def _never_met(relative: Raw) -> Iterator[Problem]:
 
 
 def _steady_state(steady: Raw, request: Raw, longest: timedelta | None) -> Iterator[Problem]:
-    within, share = _duration(steady.get("within")), _percent(steady.get("error_rate"))
+    within = _duration(steady.get("within"))
+    share = _percent(steady.get("error_rate"))
     if within is not None and longest and within > longest:
         yield Problem(
             path="steady_state.within",

@@ -31,7 +31,8 @@ Raw = dict[Any, Any]
 
 def load_rules(document: Raw) -> Iterator[Problem]:
     """Report every broken rule of `load` and `slo`."""
-    load, slo = _mapping(document.get("load")), document.get("slo")
+    load = _mapping(document.get("load"))
+    slo = document.get("slo")
     yield from _exclusive_fields(load)
     yield from _too_long(load, document)
     yield from _shares(load)
@@ -64,7 +65,8 @@ def _too_long(load: Raw, document: Raw) -> Iterator[Problem]:
     count = len(services) if isinstance(services, list) else 0
     timeout = _duration(_mapping(document.get("request")).get("timeout", Request.model_fields["timeout"].default))
     place, requests = _most_requests(load)
-    concurrency, rate = load.get("concurrency", Load().concurrency), _rate(load.get("rate"))
+    concurrency = load.get("concurrency", Load().concurrency)
+    rate = _rate(load.get("rate"))
     if not (isinstance(requests, int) and isinstance(concurrency, int) and timeout and requests > 0 < concurrency):
         return
     cases = 1 + count + count * (count - 1) // 2
@@ -85,7 +87,8 @@ def _shares(load: Raw) -> Iterator[Problem]:
 
     In the closed model, every batch that is measured has at least one request in flight.
     """
-    at_once, concurrency = load.get("batches_at_once"), load.get("concurrency", Load().concurrency)
+    at_once = load.get("batches_at_once")
+    concurrency = load.get("concurrency", Load().concurrency)
     known = isinstance(at_once, int) and isinstance(concurrency, int) and load.get("rate") is None
     if known and 1 <= concurrency < at_once:
         yield Problem(

@@ -15,7 +15,8 @@ _PASSWORDS = ("password", "passwd", "pwd", "passphrase", "secret", "clientsecret
 
 def login_rules(request: Raw, redact: object) -> Iterator[Problem]:
     """Report every broken rule of `request.login`."""
-    login, headers = request.get("login"), request.get("headers")
+    login = request.get("login")
+    headers = request.get("headers")
     if not isinstance(login, dict):
         return
     for name in headers if isinstance(headers, dict) else ():

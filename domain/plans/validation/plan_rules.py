@@ -65,7 +65,8 @@ def broken_rules(document: Raw) -> Iterator[Problem]:
 
 
 def _services(document: Raw, system: Raw) -> Iterator[Problem]:
-    services, addresses = _list(document.get("services")), _mapping(system.get("services"))
+    services = _list(document.get("services"))
+    addresses = _mapping(system.get("services"))
     if len(services) > MOST_SERVICES:
         message = f"{len(services)} services; at most {MOST_SERVICES} in one plan"
         yield Problem(path="services", message=message, hint="split it into several plans")
@@ -101,7 +102,8 @@ def _duplicate(path: str, name: str, first: dict[str, int]) -> Iterator[Problem]
 
 
 def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
-    namespace, allowed = system.get("namespace"), safety.get("allowed_namespaces")
+    namespace = system.get("namespace")
+    allowed = safety.get("allowed_namespaces")
     if not isinstance(namespace, str):
         return
     if namespace in ALWAYS_REFUSED:
@@ -129,10 +131,8 @@ def _hosts(document: Raw, safety: Raw) -> Iterator[Problem]:
                 hint="write the host alone or as host:port or host:low-high, without http:// or wildcard",
             )
     given = "" if "allowed_hosts" in safety else "; by default a plan reaches this machine only"
-    allowed, hosts = (
-        allowed_by_plan(filter(_is_entry, texts)),
-        allowed_by_plan(map(_without_ports, filter(_is_entry, texts))),
-    )
+    allowed = allowed_by_plan(filter(_is_entry, texts))
+    hosts = allowed_by_plan(map(_without_ports, filter(_is_entry, texts)))
     for path, url in addresses_in(document):
         address = _address(url)
         if address is None or allowed.allows(address):

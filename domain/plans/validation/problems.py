@@ -83,13 +83,15 @@ def misspelt_fields(error: ValidationError, raw: object, model: type[BaseModel] 
 
 
 def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Problem:
-    location, of_key = detail["loc"], False
+    location = detail["loc"]
+    of_key = False
     if location[-1:] == (_KEY_MARK,):
         inner = value_at(raw, location[:-1])
         # A field may itself be named `[key]`.
         of_key = not (isinstance(inner, dict) and _KEY_MARK in inner)
     parts = _without_form(location[:-1] if of_key else location)
-    path, kind = path_of(parts), detail["type"]
+    path = path_of(parts)
+    kind = detail["type"]
     if kind == "missing":
         return Problem(path=path, message="missing", hint=MISSING.get(_shape(parts), ""))
     if kind == "extra_forbidden":

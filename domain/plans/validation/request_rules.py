@@ -102,7 +102,8 @@ def _header(request: Raw, name: str) -> str:
 def _headers(headers: Raw, secret: set[str], where: str) -> Iterator[Problem]:
     seen: set[str] = set()
     for name, value in headers.items():
-        path, plain = inner_path(where, name), name.lower()
+        path = inner_path(where, name)
+        plain = name.lower()
         if not _TOKEN.fullmatch(name):
             yield Problem(path=path, message="is not a header's name", hint="letters, digits and hyphens")
         elif plain in OWN_HEADERS:

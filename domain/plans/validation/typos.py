@@ -35,7 +35,8 @@ class Meant:
             self._rename(field)
 
     def _rename(self, field: Misspelt) -> None:
-        outer, name = field.parts[:-1], field.parts[-1]
+        outer = field.parts[:-1]
+        name = field.parts[-1]
         inner = value_at(self.document, outer)
         if isinstance(inner, dict) and name in inner and field.meant not in inner:
             inner[field.meant] = inner.pop(name)
