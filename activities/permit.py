@@ -122,7 +122,7 @@ def acts(need: Need) -> Callable[[Callable[[S, O, Permit], Awaitable[R]]], Calla
     def decorate(work: Callable[[S, O, Permit], Awaitable[R]]) -> Callable[[S, O], Coroutine[Any, Any, R]]:
         @functools.wraps(work)
         async def permitted(self: S, order: O) -> R:
-            return await work(self, order, await ask(self._tools, need, order.execution_id))
+            return await work(self, order, await obtain_permit(self._tools, need, order.execution_id))
 
         _hide_permit(work, permitted)
         return _mark_duty(step(permitted), Duty.ACTS, need)
@@ -189,7 +189,7 @@ def _hide_permit(work: Callable[..., Any], permitted: Callable[..., Any]) -> Non
     permitted.__annotations__ = {name: kind for name, kind in work.__annotations__.items() if name != "permit"}
 
 
-async def ask(tools: Toolbox, need: Need, execution_id: int) -> Permit:
+async def obtain_permit(tools: Toolbox, need: Need, execution_id: int) -> Permit:
     """Get a permit as things stand now.
 
     Raises:

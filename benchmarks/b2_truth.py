@@ -51,11 +51,11 @@ async def measured(url: str, path: str, pace: Pace, requests: int) -> tuple[list
     """Send requests. Return their samples, and the server's times for them in microseconds."""
     async with LoadGenerator() as load:
         await load.block(_request(url + "/fixed"), pace, 50)
-        await load.ask(_request(url + "/truth"))
+        await load.send_and_read(_request(url + "/truth"))
         samples = await load.block(_request(url + path), pace, requests)
         failed = [sample.error_kind for sample in samples if sample.error_kind]
         assert not failed, failed[0]
-        _, body = await load.ask(_request(url + "/truth"))
+        _, body = await load.send_and_read(_request(url + "/truth"))
     waited = [nanoseconds // 1_000 for nanoseconds in json.loads(body)]
     assert len(waited) == len(samples)
     return samples, waited

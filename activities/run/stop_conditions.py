@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.permit import OF_THE_RUN, Permit, acts, ask
+from activities.permit import OF_THE_RUN, Permit, acts, obtain_permit
 from activities.toolbox import Subject, Toolbox
 from clients.peers.stability import answer_of
 from clients.store.read_models import LogLevel
@@ -55,7 +55,7 @@ class StopActivities:
 
     def _with_permit(self, order: ExecutionRef, look: Ask) -> Ask:
         async def asked() -> str:
-            await ask(self._tools, OF_THE_RUN, order.execution_id)
+            await obtain_permit(self._tools, OF_THE_RUN, order.execution_id)
             return await look()
 
         return asked

@@ -15,8 +15,8 @@ from activities.base import NotRepeatedError, poll, poll_until, uncancelled
 from activities.clocks import Deadline, deadline
 from activities.permit import ASK, READ_CALLS, RECORD_CALLS, Permit, acts, no_permit
 from activities.recovery.closing import UNKNOWN, close_recordings
-from activities.stages.asking import ask, require_running
 from activities.stages.pairs import refuse_foreign
+from activities.stages.plan_requests import require_running, send_requests
 from activities.stages.recorded_calls import AGAIN, APART, RecordedCalls, sessions_of
 from activities.toolbox import Subject, Toolbox
 from clients.drivers.traffic_driver import TrafficDriver
@@ -211,7 +211,7 @@ class CallActivities:
         marks = [calls_marker(record_id, order.case_index, first + number) for number in range(wanted)]
         sessions = await sessions_of(self._tools.proxy(plan), subject)
         await require_running(self._tools, subject, order.faults, "before the plan's request was sent")
-        answers, measurement = await ask(self._tools, subject, wanted, marks)
+        answers, measurement = await send_requests(self._tools, subject, wanted, marks)
         await require_running(self._tools, subject, order.faults, "by the end of the requests, which prove nothing")
         if await sessions_of(self._tools.proxy(plan), subject) != sessions:
             # The end of a recording rolls its service out, which replaces the broken pod by a healthy one.

@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.permit import COMPARE, Permit, acts, no_permit, writes
 from activities.run.evidence import evidence_of, measured_of
 from activities.run.window_rows import case_index
-from activities.stages.asking import ask, require_running
+from activities.stages.plan_requests import require_running, send_requests
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import CaseResult, CheckedPair, LogLevel
 from domain.calls.doubts import doubted_pairs
@@ -89,7 +89,7 @@ class PairActivities:
         await refuse_foreign(self._tools, order, subject)
         with_rules = await self._with_rules(order)
         await require_running(self._tools, subject, order.faults, "before the pair was asked")
-        answers, measurement = await ask(self._tools, subject, pair_requests(subject.plan))
+        answers, measurement = await send_requests(self._tools, subject, pair_requests(subject.plan))
         await require_running(self._tools, subject, order.faults, "by the end of its requests: they prove nothing")
         rules, faults = await self._judge_both(subject, order, with_rules, measurement)
         found = fidelity.compared(order.case_id, Side([last_answer(with_rules)], *rules), Side(answers, *faults))

@@ -208,25 +208,28 @@ class RecordedCalls:
     @property
     def _first_healthy(self) -> logic.Calls:
         """The calls of a healthy request before anything was broken."""
-        return logic.most(ask for number, ask in self._calls_by_number().items() if number < APART)
+        return logic.most(calls for number, calls in self._calls_by_number().items() if number < APART)
 
     def _healthy_calls(self, under_failures: Collection[CallKey]) -> tuple[logic.Calls, logic.Calls]:
         """Return the calls of all healthy requests, and of the last."""
-        asks = self._calls_by_number()
+        requests = self._calls_by_number()
         # Callers may go on without a service for a while after it is back. So later requests only count for calls that
         # no failure causes. How often a call is made is taken from the first request.
-        later = [logic.Calls({key: n for key, n in ask.items() if key not in under_failures}) for ask in asks.values()]
+        later = [
+            logic.Calls({key: n for key, n in calls.items() if key not in under_failures})
+            for calls in requests.values()
+        ]
         healthy = logic.Calls(self._first_healthy)
         for key, times in logic.most(later).items():
             healthy.setdefault(key, times)
-        last = asks[max(asks)] if asks else logic.Calls()
+        last = requests[max(requests)] if requests else logic.Calls()
         return healthy, logic.Calls({key: n for key, n in last.items() if key in healthy})
 
     def _changing_calls(self, case_index: int) -> set[CallKey]:
         """Return a case's calls that may differ from request to request."""
-        asks = list(self._counts[case_index].values())
-        made = {key for ask in asks for key in ask}
-        return made if len(asks) < _ENOUGH else {key for key in made if any(key not in ask for ask in asks)}
+        requests = list(self._counts[case_index].values())
+        made = {key for calls in requests for key in calls}
+        return made if len(requests) < _ENOUGH else {key for key in made if any(key not in calls for calls in requests)}
 
     def _with_reason(self, call: FallbackCall, never: Mapping[CallKey, str]) -> FallbackCall:
         key = logic.key_of(call)

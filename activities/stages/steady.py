@@ -79,7 +79,7 @@ async def _why_unmet(tools: Toolbox, subject: Subject) -> str:
     try:
         async with asyncio.timeout(longest.total_seconds()):
             for _ in range(subject.plan.steady_state.requests):
-                sample, body = await probe.ask()
+                sample, body = await probe.send_and_read()
                 answers.append(_answer(sample, body))
     except TimeoutError:
         wanted = subject.plan.steady_state.requests

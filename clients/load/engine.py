@@ -83,7 +83,7 @@ class LoadGenerator:
         """
         return await self._once(request, LastAnswer())
 
-    async def ask(self, request: PreparedRequest) -> tuple[RequestSample, str]:
+    async def send_and_read(self, request: PreparedRequest) -> tuple[RequestSample, str]:
         """Send one request; return its sample and the body as text.
 
         The text holds at most the first mebibyte of the body.

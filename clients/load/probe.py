@@ -30,8 +30,8 @@ class PreparedProbe(Protocol):
         """Send it once. See `LoadGenerator.send_once`."""
         ...
 
-    async def ask(self) -> tuple[RequestSample, str]:
-        """Send it once; return its sample and the body of the answer. See `LoadGenerator.ask`."""
+    async def send_and_read(self) -> tuple[RequestSample, str]:
+        """Send it once; return its sample and the body of the answer. See `LoadGenerator.send_and_read`."""
         ...
 
     async def block(
@@ -84,8 +84,8 @@ class _PreparedRequestProbe:
     async def send_once(self) -> RequestSample:
         return await self.load.send_once(self.request)
 
-    async def ask(self) -> tuple[RequestSample, str]:
-        return await self.load.ask(self.request)
+    async def send_and_read(self) -> tuple[RequestSample, str]:
+        return await self.load.send_and_read(self.request)
 
     async def block(
         self,

@@ -35,9 +35,9 @@ class Noting(LoadGenerator):
         self.note("analysis", request)
         return await super().send_once(request)
 
-    async def ask(self, request: PreparedRequest) -> Any:
+    async def send_and_read(self, request: PreparedRequest) -> Any:
         self.note("steady state", request)
-        return await super().ask(request)
+        return await super().send_and_read(request)
 
     async def block(self, request: PreparedRequest, *rest: Any, **more: Any) -> Any:
         self.note("case", request)

@@ -273,7 +273,7 @@ async def test_answers_count_only_if_no_recording_ended_meanwhile(
             await client.stop_recording(session.session_id)
         return await real(*what)
 
-    monkeypatch.setattr(calls, "ask", asked)
+    monkeypatch.setattr(calls, "send_requests", asked)
     records = ExecutionActivities(recorded.tools, recorded.execution.timing, search_attributes=False)
     await recorded.do(records.generate_cases, recorded.ref)
     await recorded.do(recorded.faults.inject, faulty)

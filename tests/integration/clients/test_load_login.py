@@ -82,7 +82,7 @@ async def test_one_login_serves_every_request(peer: Peer, guard: Guard) -> None:
         samples = await load.block(prepared(peer), Closed(8), 40)
         samples += await load.block(prepared(peer, "chaos.a.remove=1"), Open(500, "constant"), 10)
         samples.append(await load.send_once(prepared(peer)))
-        _, body = await load.ask(prepared(peer))
+        _, body = await load.send_and_read(prepared(peer))
     assert {sample.status for sample in samples} == {200}
     assert body == "hello, token-number-1"
     assert (guard.logins, guard.refused) == (1, 0)
@@ -234,7 +234,7 @@ async def test_secrets_and_tokens_are_not_kept_anywhere(
     assert plan is not None, problems
     request = prepare(plan.request, secrets, None)
     async with LoadGenerator(secrets.learn) as load:
-        _, body = await load.ask(request)
+        _, body = await load.send_and_read(request)
         assert "token-number-1" in body
         redactor = redactor_for(plan, secrets)
         assert redactor.text(body) == f"hello, {REDACTED}"

@@ -154,7 +154,7 @@ async def test_answers_are_read_to_their_end(answer: bytes, status: int | None, 
     """
     async with raw_server(answer) as server, LoadGenerator() as load:
         for _ in range(2):
-            sample, read = await load.ask(request(server.url, timeout=2.0))
+            sample, read = await load.send_and_read(request(server.url, timeout=2.0))
             assert (*told(sample), read) == (status, kind, body)
             assert sample.latency_us >= 0
 

@@ -70,7 +70,7 @@ def calls(address: str, kubeconfig: str) -> dict[str, Callable[[], Awaitable[obj
     async def asked() -> object:
         request = prepare(Request.model_validate({"url": address, "timeout": f"{SECONDS}s"}), Secrets({}), None)
         async with LoadGenerator() as load:
-            sample, text = await load.ask(request)
+            sample, text = await load.send_and_read(request)
             return sample.status, text[:50]
 
     async def logged_in() -> object:

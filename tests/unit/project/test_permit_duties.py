@@ -70,7 +70,7 @@ CALLED_FROM = {
     ("stages.calls", "_start_one"),
     ("stages.calls", "once"),
     ("stages.capturing_calls", "_answer"),
-    ("stages.asking", "work"),
+    ("stages.plan_requests", "work"),
     ("load.measuring", "*"),
     ("load.arms", "*"),
 }

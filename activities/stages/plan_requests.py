@@ -35,7 +35,7 @@ async def require_running(tools: Toolbox, subject: Subject, faults: Mapping[str,
             )
 
 
-async def ask(
+async def send_requests(
     tools: Toolbox, subject: Subject, requests: int, markers: Sequence[str] = ()
 ) -> tuple[list[Answer], Measurement]:
     """Send the plan's request several times, as the load test does.
@@ -57,7 +57,7 @@ async def ask(
     async def work(delay: float) -> None:
         await asyncio.sleep(delay)
         for probe in unsent:
-            sample, body = await probe.ask()
+            sample, body = await probe.send_and_read()
             samples.append(sample)
             answers.append(_answer(sample, body, redactor))
             if load.rate is not None:
