@@ -1,4 +1,4 @@
-"""SIGKILL of the worker in every activity of every workflow of a run, enumerated; a second worker goes on.
+"""SIGKILL of the worker in every activity of every workflow of a run, enumerated; another worker goes on.
 
 The run completes with the cases of an undisturbed run, nothing is injected or measured twice, and nothing stays on: by
 the lab's own log (`checker.py`).
@@ -7,7 +7,7 @@ the lab's own log (`checker.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from domain.names import WorkflowType
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.support.leaks import checker
 from tests.support.leaks.aftermath import AT_ONCE
-from tests.support.leaks.duo import FAULTS, LEFT, ONCE, PAIR, PATIENCE, PATIENT, REQUESTS, RIGHT, TOPOLOGY, Duo
+from tests.support.leaks.duo import FAULTS, LEFT, MOST_PATIENT, ONCE, PAIR, PATIENCE, REQUESTS, RIGHT, TOPOLOGY, Duo
 from tests.support.leaks.fixtures import Undisturbed
 from tests.support.leaks.places import KIND_OF, Moment, Place, windows_of
+from tests.support.leaks.stages import Run
 
 SLOW = [Endpoint.ANALYZE, Endpoint.RECORDING_START, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT]
 SLOW += [Endpoint.RECORDING_STOP, Endpoint.FAULT_DELETE, Endpoint.FIXTURE_DELETE]
@@ -70,65 +71,103 @@ def each_window(workflows: Iterable[WorkflowType]) -> list[tuple[WorkflowType, s
     ]
 
 
-async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place: Place, moment: Moment) -> list[str]:
-    """Try a run whose worker dies at a place and is replaced.
+DEATHS_OF_A_RUN = 4
+"""Most workers that die in one run, each at the next place of one workflow. Each further run would cost more."""
 
-    Returns what is wrong in the end.
+
+async def killed(
+    temporal: Client, folder: Path, undisturbed: Undisturbed, places: Sequence[Place], moment: Moment
+) -> tuple[int, list[str]]:
+    """Try a run whose workers die at these places, one after the other, and are replaced.
+
+    Returns how many of them died, and what is wrong in the end. A place may never come: what runs beside the earlier
+    one may have passed it. The first always comes.
     """
-    folder.mkdir()
+    folder.mkdir(parents=True)
     async with (
-        Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab,
+        Lab(TOPOLOGY, settings=MOST_PATIENT, ports=PortChoice.FREE) as lab,
         Duo(temporal, lab, folder) as bench,
     ):
         if moment is Moment.AMID:
             lab.misbehave(AMID_WORK)
-        dying = await bench.dying_worker(str(place), moment)
+        dying = await bench.dying_worker(str(places[0]), moment)
         handle = await bench.start()
-        try:
-            await asyncio.wait_for(dying.wait(), PATIENCE)
-        except TimeoutError:
-            return [f"the worker never came there: {bench.said[-2000:]}"]
+        deaths = 0
+        while await died(dying, handle):
+            deaths += 1
+            if deaths == len(places):
+                break
+            dying = await bench.dying_worker(str(places[deaths]), moment)
+        if not deaths:
+            return 1, [f"the worker never came there: {bench.said[-2000:]}"]
         async with worker.running(temporal, bench.settings):
             try:
                 summary = await handle.result()
             except WorkflowFailureError as error:
-                return [f"the run did not complete: {error.cause}"]
+                return deaths, [f"the run did not complete: {error.cause}"]
             finally:
                 await bench.lock_ended(handle)
         seen = await checker.look(lab.addresses.admin)
         windows = await windows_of(temporal, handle)
-    # Nobody knows whether a dead worker's call took place, so whatever exists of it is removed before it is repeated.
-    begun = moment is not Moment.BEFORE
-    spare_rules, spare_recordings = [
-        int(begun and place.activity == name) for name in ("upsert_rules", "start_recordings")
-    ]
     found = [*checker.still_on(seen), *checker.at_once(seen.log, faults=FAULTS)]
-    found += checker.done_twice(seen, spare_rules=spare_rules, spare_recordings=spare_recordings, once=ONCE)
     found += [*checker.unheld(seen.log, windows), *checker.by_itself(seen.log)]
-    spare = SENT_AGAIN.get((place.activity, moment), 0)
-    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=spare, question=STEADY)
+    found += repeated(seen, undisturbed, places[:deaths], moment)
     if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
         found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
     if summary.recovery is not Recovery.VERIFIED:
         found.append(f"recovery {summary.recovery} is not what the lab says")
-    return found
+    return deaths, found
+
+
+async def died(dying: asyncio.subprocess.Process, run: Run) -> bool:
+    """Wait for a worker's death. False if it outlives the run."""
+    death = asyncio.ensure_future(dying.wait())
+    end = asyncio.ensure_future(run.result())
+    await asyncio.wait([death, end], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    end.cancel()
+    await asyncio.gather(end, return_exceptions=True)
+    if death.done():
+        return True
+    dying.terminate()
+    await death
+    return False
+
+
+def repeated(seen: checker.Seen, undisturbed: Undisturbed, places: Sequence[Place], moment: Moment) -> list[str]:
+    """Find what these deaths caused to come on, or to be sent, more often than they may."""
+    # Nobody knows whether a dead worker's call took place, so whatever exists of it is removed before it is repeated.
+    begun = [] if moment is Moment.BEFORE else [place.activity for place in places]
+    found = checker.done_twice(
+        seen,
+        spare_rules=begun.count("upsert_rules"),
+        spare_recordings=begun.count("start_recordings"),
+        once=ONCE,
+    )
+    spare = sum(SENT_AGAIN.get((place.activity, moment), 0) for place in places)
+    return found + checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=spare, question=STEADY)
 
 
 async def all_killed(
-    temporal: Client, folder: Path, undisturbed: Undisturbed, places: list[Place], moment: Moment
+    temporal: Client, folder: Path, undisturbed: Undisturbed, places: Sequence[Place], moment: Moment
 ) -> dict[str, list[str]]:
-    """Kill a worker at each of these places, some runs at a time.
+    """Kill a worker at each of these places, several in a run and some runs at a time.
 
-    Returns what is wrong, by place.
+    Returns what is wrong, by places.
     """
     slots = asyncio.Semaphore(AT_ONCE)
+    wrong: dict[str, list[str]] = {}
 
-    async def kill(number: int, place: Place) -> list[str]:
-        async with slots:
-            return await killed(temporal, folder / f"{number}-{moment}", undisturbed, place, moment)
+    async def kill(name: str, places: Sequence[Place]) -> None:
+        while places:
+            async with slots:
+                deaths, found = await killed(temporal, folder / f"{name}-{len(places)}", undisturbed, places, moment)
+            if found:
+                wrong[f"{', '.join(map(str, places[:deaths]))} {moment}"] = found
+            places = places[deaths:]
 
-    found = await asyncio.gather(*(kill(number, place) for number, place in enumerate(places)))
-    return {f"{place} {moment}": wrong for place, wrong in zip(places, found, strict=True) if wrong}
+    runs = [places[first : first + DEATHS_OF_A_RUN] for first in range(0, len(places), DEATHS_OF_A_RUN)]
+    await asyncio.gather(*(kill(f"{number}-{moment}", run) for number, run in enumerate(runs)))
+    return wrong
 
 
 async def test_a_worker_killed_while_something_is_switched_on_costs_nothing(

@@ -101,6 +101,9 @@ It remembers them for as long as Holdfast relies on.
 Of no use where a second run is to follow at once.
 """
 
+MOST_PATIENT = PATIENT.model_copy(update={"collect": 120.0})
+"""Like PATIENT, with a proxy that waits for traffic while several workers die."""
+
 
 PAIR = "3"
 """The case index of its pair. It ends the names of that pair's real faults."""

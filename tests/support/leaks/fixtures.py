@@ -14,7 +14,7 @@ from domain.resilience.model import ResilienceSummary
 from lab import Lab, PortChoice
 from operations.processes.worker_process import private_bytecode_cache
 from tests.support.leaks import checker
-from tests.support.leaks.duo import FAULTS, ONCE, PATIENT, TOPOLOGY, Duo
+from tests.support.leaks.duo import FAULTS, MOST_PATIENT, ONCE, TOPOLOGY, Duo
 from tests.support.leaks.places import Part, Place, parts_of
 from worker import running
 
@@ -43,8 +43,9 @@ class Undisturbed:
 
     @property
     def places(self) -> list[Place]:
-        """Every activity, in every workflow."""
-        return [place for part in self.parts for place in part.places]
+        """Every activity of every workflow, in the order in which they were scheduled."""
+        scheduled = {place: at for part in self.parts for place, at in part.places.items()}
+        return sorted(scheduled, key=scheduled.__getitem__)
 
     def begins(self, activity: str) -> timedelta:
         """Return when the first activity of this name is scheduled.
@@ -59,7 +60,7 @@ class Undisturbed:
 async def undisturbed(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """One run from beginning to end."""
     folder: Path = tmp_path_factory.mktemp("undisturbed")
-    async with Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab:
+    async with Lab(TOPOLOGY, settings=MOST_PATIENT, ports=PortChoice.FREE) as lab:
         bench = Duo(temporal, lab, folder)
         async with running(temporal, bench.settings), bench:
             handle = await bench.start()
