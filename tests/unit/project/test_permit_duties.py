@@ -55,7 +55,7 @@ SWITCHING_ON = {
     "replay",
     "start_recording",
     "send_once",
-    "ask",
+    "send_and_read",
     "block",
     "warm_up",
 }

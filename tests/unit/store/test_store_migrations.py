@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
 
 from clients.store.engine import create_engine, writing
-from clients.store.migrating import migrate
+from clients.store.migrating import MIGRATIONS, migrate, newest_version
 from clients.store.schema.tables import Row
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
+from tests.support.paths import ROOT
 from tests.support.store.processes import opened_elsewhere
 from tests.support.store.samples import new_execution
 
@@ -48,6 +52,24 @@ async def test_migrations_create_the_tables_of_the_models(store: Store) -> None:
     """Including types and constraints."""
     async with store.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+
+
+def test_the_newest_version_is_the_one_that_migrations_lead_to() -> None:
+    """A start compares with it without importing Alembic, which knows the order of migrations."""
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [newest_version()]
+
+
+async def test_opening_a_current_database_imports_no_alembic(url: str) -> None:
+    """Importing it takes as long as the rest of a short command."""
+    await (await Store.open(url)).close()
+    script = (
+        "import asyncio, sys; from clients.store.store import Store;"
+        f"asyncio.run(Store.open({url!r}));"
+        "print('alembic' in sys.modules)"
+    )
+    opening = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=ROOT, stdout=PIPE)
+    printed, _ = await opening.communicate()
+    assert printed.split() == [b"False"]
 
 
 def test_the_peers_column_names_are_kept() -> None:
