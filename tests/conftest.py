@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.runs.fixtures import bench, idle_bench, temporal, unhurried_bench
+from tests.support.runs.fixtures import bench, idle_bench, retrying_bench, temporal
 
 # Here alone: a session's fixture that a module imports is another fixture, and would start another server.
-__all__ = ["bench", "idle_bench", "temporal", "unhurried_bench"]
+__all__ = ["bench", "idle_bench", "retrying_bench", "temporal"]
 
 # Tests assert no timings, and a machine may be busy: how long an example takes proves nothing.
 settings.register_profile("holdfast", deadline=None, suppress_health_check=[HealthCheck.too_slow])

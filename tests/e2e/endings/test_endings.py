@@ -20,16 +20,17 @@ from lab.misbehaviour.misbehave import Action, Instruction
 from lab.misbehaviour.names import Endpoint
 from tests.support.runs.bench import Bench, unseen, until
 from tests.support.runs.endings import LONG_LOAD, failure, seen_on
+from tests.support.tiers import mostly_exhaustive
 
 STOPPABLE = [
-    Phase.ANALYZING_PATTERNS,
     Phase.INJECTING_AND_REPLAYING,
+    Phase.ANALYZING_PATTERNS,
     Phase.RULES_READY,
     Phase.LOAD_TEST_BASELINE,
 ]
 
 
-@pytest.mark.parametrize("phase", STOPPABLE)
+@pytest.mark.parametrize("phase", mostly_exhaustive(STOPPABLE))
 async def test_a_cancelled_run_ends_cancelled_and_clean(bench: Bench, phase: Phase) -> None:
     """In every phase: the run never completes, everything is off when its lock has ended, and the record agrees."""
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
@@ -47,7 +48,7 @@ async def test_a_cancelled_run_ends_cancelled_and_clean(bench: Bench, phase: Pha
     assert record.recovery is Recovery.VERIFIED
 
 
-@pytest.mark.parametrize("endpoint", [Endpoint.UPSERT, Endpoint.EXECUTE, Endpoint.ANALYZE])
+@pytest.mark.parametrize("endpoint", mostly_exhaustive([Endpoint.EXECUTE, Endpoint.UPSERT, Endpoint.ANALYZE]))
 async def test_cancelling_during_a_slow_call_leaves_nothing_to_start_later(bench: Bench, endpoint: Endpoint) -> None:
     """The peer keeps working after the call was abandoned, so its answer is awaited before anything counts as gone."""
     slow = Instruction(endpoint=endpoint, action=Action.SLOW, seconds=5)
@@ -78,6 +79,7 @@ async def window_of(bench: Bench, handle: WorkflowHandle[Any, Any], kind: str) -
     return next(row.window_id for row in state.windows if row.kind == kind)
 
 
+@pytest.mark.exhaustive
 async def test_a_pause_while_the_rules_close_does_no_harm(bench: Bench) -> None:
     """The load page that would receive the pause has ended. The rules window goes on closing."""
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
@@ -159,7 +161,7 @@ async def test_a_run_cancelled_while_it_waits_for_the_namespace_is_recorded(benc
     await bench.lock_ended(first)
 
 
-@pytest.mark.parametrize("phase", STOPPABLE)
+@pytest.mark.parametrize("phase", mostly_exhaustive(STOPPABLE))
 async def test_a_terminated_run_is_cleaned_up_by_its_windows(bench: Bench, phase: Phase) -> None:
     """No code of the run itself runs any more. Windows and lock end by themselves, and the record shows it."""
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
@@ -201,6 +203,7 @@ async def test_a_paused_run_begins_nothing_new(bench: Bench) -> None:
     assert (await handle.result()).cases.measured == 4
 
 
+@pytest.mark.exhaustive
 async def test_a_paused_run_can_be_cancelled(bench: Bench) -> None:
     """A pause never delays recovery."""
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))

@@ -82,6 +82,7 @@ async def test_no_run_starts_while_holdfast_is_halted(bench: Bench) -> None:
     await bench.lock_ended(handle)
 
 
+@pytest.mark.exhaustive
 async def test_halt_also_ends_a_run_that_read_the_flag_too_early(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flag is set before the runs are listed, and a run is stored before it reads the flag: none slips between."""
     (bench.folder / "temporal.toml").touch()

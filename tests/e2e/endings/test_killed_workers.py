@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import httpx
+import pytest
 
 from domain.executions.execution import Recovery
 from domain.resilience.model import Phase
+from tests.support.http import http_client
 from tests.support.runs.bench import STEADY_REQUESTS, Bench, until
 
 
 async def counters(bench: Bench) -> dict[str, dict[str, int]]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         return (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()  # type: ignore[no-any-return]
 
 
@@ -44,6 +45,7 @@ async def test_a_worker_killed_during_the_load_test_is_replaced(idle_bench: Benc
     assert bench.lab.state().clean
 
 
+@pytest.mark.exhaustive
 async def test_a_worker_killed_during_a_fault_is_replaced(idle_bench: Bench) -> None:
     """The fault is injected once and not left on, and the run completes with every case."""
     bench = idle_bench

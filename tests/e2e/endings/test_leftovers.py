@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from clients.peers.faults import FaultClient
@@ -19,10 +18,12 @@ from domain.resilience.model import ResilienceSummary
 from lab import Misbehaviour
 from lab.misbehaviour.misbehave import Action, Instruction
 from lab.misbehaviour.names import Endpoint
+from tests.support.http import http_client
 from tests.support.runs.bench import Bench, until
 from tests.support.runs.endings import failure
 from tests.support.runs.faults import fault_on
 from tests.support.runs.hand import holdfast
+from tests.support.tiers import mostly_exhaustive
 
 OURS = "hf-z-reviews-00000000-1"
 """A fault of an execution that the store does not know."""
@@ -49,7 +50,7 @@ async def leave_recording(bench: Bench, service: str) -> str:
     """Record a service as somebody would by hand. Returns the recording's id."""
     rules = [{"path": "/api", "method": "GET"}]
     body = {"namespace": "shop", "serviceName": service, "rules": rules, "durationSec": 300}
-    async with httpx.AsyncClient(base_url=bench.lab.addresses.proxy, trust_env=False) as client:
+    async with http_client(bench.lab.addresses.proxy) as client:
         answer = await client.post("/api/recordings/start", json=body)
     return str(answer.json()["data"]["recordingId"])
 
@@ -58,7 +59,7 @@ async def leave_rules(bench: Bench, record_id: str, service: str) -> None:
     item = {"serviceName": service, "method": "GET", "path": "/api/x", "baggageTokens": ["theirs=1"]}
     items = [item | {"respStatus": 503, "respBody": "{}"}]
     body = {"namespace": "shop", "recordId": record_id, "ttlSec": 300, "items": items}
-    async with httpx.AsyncClient(base_url=bench.lab.addresses.proxy, trust_env=False) as client:
+    async with http_client(bench.lab.addresses.proxy) as client:
         answer = await client.post("/api/fixtures/upsert", json=body)
     assert answer.status_code == 200
 
@@ -118,11 +119,13 @@ async def test_clean_removes_leftovers_of_anyone_and_nothing_else(bench: Bench) 
 
 @pytest.mark.parametrize(
     ("name", "experiment", "why"),
-    [
-        ("hf-z-elsewhere-00000000-1", removal("reviews"), "it is not in a service of this plan"),
-        ("hf-by-hand", removal("reviews"), "it is not in a service of this plan"),
-        (OURS, removal("reviews", "books"), "it is in namespace books"),
-    ],
+    mostly_exhaustive(
+        [
+            ("hf-by-hand", removal("reviews"), "it is not in a service of this plan"),
+            ("hf-z-elsewhere-00000000-1", removal("reviews"), "it is not in a service of this plan"),
+            (OURS, removal("reviews", "books"), "it is in namespace books"),
+        ]
+    ),
 )
 async def test_clean_touches_nothing_when_a_leftover_may_not_be_removed(
     bench: Bench, name: str, experiment: Experiment, why: str
@@ -159,7 +162,9 @@ async def test_clean_does_not_remove_the_fault_of_a_living_window(bench: Bench) 
     assert report.recovery_verified
 
 
-@pytest.mark.parametrize("endpoint", [Endpoint.FAULT_DELETE, Endpoint.RECORDING_STOP, Endpoint.FIXTURE_DELETE])
+@pytest.mark.parametrize(
+    "endpoint", mostly_exhaustive([Endpoint.FAULT_DELETE, Endpoint.RECORDING_STOP, Endpoint.FIXTURE_DELETE])
+)
 async def test_a_leftover_that_cannot_be_removed_refuses_the_run(bench: Bench, endpoint: Endpoint) -> None:
     """The peer reports success and does nothing. The failure names that leftover and lists what was removed."""
     await leave_fault(bench, OURS, removal("reviews"))

@@ -33,6 +33,7 @@ from domain.resilience.state import ResilienceState
 from lab import Lab, Misbehaviour, PortChoice
 from tests.support.runs.bench import Bench, brisk_shop, until
 from tests.support.runs.fixtures import QUICK
+from tests.support.tiers import mostly_exhaustive
 from worker import running
 
 TOLD: dict[str, Callable[[ResilienceState], object]] = {
@@ -147,12 +148,14 @@ async def swallowing(temporal: Client, folder: Path, interceptor: ClientIntercep
 
 @pytest.mark.parametrize(
     ("kind", "telling", "next_step"),
-    [
-        (WindowKind.RECORDING, "analyze_task_id", "await_patterns"),
-        (WindowKind.FAULT, "detail", "replay_and_capture"),
-        (WindowKind.RULES, "rules", "await_rules_registered"),
-        (WindowKind.RULES, "stability", "await_rules_acting"),
-    ],
+    mostly_exhaustive(
+        [
+            (WindowKind.FAULT, "detail", "replay_and_capture"),
+            (WindowKind.RECORDING, "analyze_task_id", "await_patterns"),
+            (WindowKind.RULES, "rules", "await_rules_registered"),
+            (WindowKind.RULES, "stability", "await_rules_acting"),
+        ]
+    ),
 )
 async def test_a_window_cancelled_while_it_signals_does_nothing_more(
     temporal: Client, tmp_path: Path, kind: WindowKind, telling: str, next_step: str
@@ -170,7 +173,7 @@ async def test_a_window_cancelled_while_it_signals_does_nothing_more(
         assert next_step not in begun
 
 
-@pytest.mark.parametrize("child", [WorkflowType.LOAD_PAGE, WorkflowType.RULES_WINDOW])
+@pytest.mark.parametrize("child", mostly_exhaustive([WorkflowType.LOAD_PAGE, WorkflowType.RULES_WINDOW]))
 async def test_cancelling_while_a_pause_is_passed_on_ends_the_load_test(
     temporal: Client, tmp_path: Path, child: WorkflowType
 ) -> None:

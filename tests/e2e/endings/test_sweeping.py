@@ -115,13 +115,10 @@ async def acted(bench: Bench, kind: WindowKind) -> bool:
     return counted.get(kind, any(entry.kind == kind for entry in seen.log))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "endpoint",
-    [
-        Endpoint.EXECUTE,
-        pytest.param(Endpoint.UPSERT, marks=pytest.mark.exhaustive),
-        pytest.param(Endpoint.ANALYZE, marks=pytest.mark.exhaustive),
-    ],
+    [Endpoint.EXECUTE, Endpoint.UPSERT, Endpoint.ANALYZE],
 )
 async def test_the_sweeper_closes_what_comes_on_after_its_window_was_swept(bench: Bench, endpoint: Endpoint) -> None:
     """The peer acts long after everybody has looked and found nothing. The row is kept until it cannot act any more."""

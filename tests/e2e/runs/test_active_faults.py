@@ -25,6 +25,7 @@ from reports.build.stored_state import stored_state
 from tests.support.leaks import checker
 from tests.support.runs.bench import Bench, until
 from tests.support.runs.fixtures import QUICK
+from tests.support.tiers import mostly_exhaustive
 from worker import running
 
 MOST = 4
@@ -220,7 +221,7 @@ async def test_independent_services_are_broken_at_once_and_fail_as_they_do_alone
     assert several.recovery is Recovery.VERIFIED
 
 
-@pytest.mark.parametrize("how", ["cancel", "abort", "terminate"])
+@pytest.mark.parametrize("how", mostly_exhaustive(["terminate", "cancel", "abort"]))
 async def test_ending_a_run_midway_closes_every_fault_and_injects_no_more(town: Town, how: str) -> None:
     ends: dict[str, Callable[[WorkflowHandle[Any, Any]], Awaitable[Any]]] = {
         "cancel": lambda handle: handle.cancel(),
@@ -278,6 +279,7 @@ async def test_a_fault_that_cannot_be_closed_stops_further_injections(town: Town
     assert row.run_status is RunStatus.FAILED
 
 
+@pytest.mark.exhaustive
 async def test_a_paused_run_injects_no_new_fault(town: Town) -> None:
     """Active faults are captured and closed. The other services follow when the run is resumed."""
     town.hold_faults()

@@ -102,6 +102,7 @@ async def test_two_load_workers_share_a_run(bench: Bench, gate: Turnstile) -> No
     assert sum(by.values()) == 3
 
 
+@pytest.mark.exhaustive
 async def test_a_load_worker_killed_mid_batch_costs_one_case(bench: Bench, gate: Turnstile) -> None:
     """The other worker takes over the batch after its last stored case. Its own batch goes on undisturbed."""
     plan = plan_of(bench, gate)

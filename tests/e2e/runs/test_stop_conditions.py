@@ -17,6 +17,7 @@ from domain.resilience.model import Phase
 from lab import Misbehaviour
 from tests.support.runs.bench import Bench, until
 from tests.support.runs.steady import break_for_good
+from tests.support.tiers import mostly_exhaustive
 
 
 async def stopped(bench: Bench, handle: WorkflowHandle[Any, Any]) -> RunFailure:
@@ -106,6 +107,7 @@ async def test_a_failing_health_url_ends_the_run_in_any_phase(bench: Bench) -> N
         assert asked == page["asked"]
 
 
+@pytest.mark.exhaustive
 async def test_stop_conditions_that_are_not_met_change_nothing(bench: Bench) -> None:
     """The run completes, it was watched meanwhile, and the watch ends with it."""
     async with health() as (url, page):
@@ -125,7 +127,7 @@ async def test_stop_conditions_that_are_not_met_change_nothing(bench: Bench) -> 
         assert page["asked"] == asked
 
 
-@pytest.mark.parametrize("paused", [False, True], ids=["working", "paused"])
+@pytest.mark.parametrize("paused", mostly_exhaustive([False, True]), ids=["working", "paused"])
 async def test_a_deadline_closes_everything_before_the_run_ends(bench: Bench, paused: bool) -> None:
     """It has its own status and code, and its phase. A pause, here before anything is on, does not stop the clock."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))

@@ -76,6 +76,7 @@ async def test_a_service_costs_its_run_only_the_start_and_end_of_a_window(bench:
     assert more - few <= 3 * EVENTS_OF_A_WINDOW
 
 
+@pytest.mark.exhaustive
 async def test_a_cancelled_window_reports_its_end_by_signal(bench: Bench) -> None:
     """It has no result, so the signal is how the run learns that it has closed."""
     run = await bench.start(bench.small_plan())

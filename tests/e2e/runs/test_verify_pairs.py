@@ -223,14 +223,8 @@ async def test_the_worker_must_allow_two_faults_at_once(idle_trio: Trio) -> None
     assert await idle_trio.log() == []
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param("cancel", marks=pytest.mark.exhaustive),
-        pytest.param("abort", marks=pytest.mark.exhaustive),
-        "terminate",
-    ],
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("how", ["cancel", "abort", "terminate"])
 async def test_both_faults_are_closed_however_the_run_ends(trio: Trio, how: str) -> None:
     """Here in the middle of a pair, with both faults active."""
     trio.hold_pair()
@@ -311,6 +305,7 @@ async def test_no_pair_begins_after_a_fault_that_cannot_be_closed(trio: Trio) ->
     assert (state.error_code, state.recovery) == (ErrorCode.RECOVERY_UNVERIFIED, Recovery.UNVERIFIED)
 
 
+@pytest.mark.exhaustive
 async def test_no_pair_begins_while_a_run_is_paused(trio: Trio) -> None:
     """The active pair is finished. The others follow when the run is resumed."""
     trio.hold_pair()

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
@@ -18,6 +17,7 @@ from domain.faults.model import InjectionState
 from domain.measuring.load import CaseOutcome
 from domain.resilience.model import Phase, ResilienceSummary
 from lab import Lab, PortChoice
+from tests.support.http import http_client
 from tests.support.runs.bench import STEADY_REQUESTS, Bench, unhurried_example
 from tests.support.runs.fixtures import QUICK
 from tests.support.store.counting import row_counts
@@ -84,7 +84,7 @@ async def test_each_case_sends_exactly_its_requests(bench: Bench) -> None:
     """By the lab's count: the plan's number per case with the case's own header, and the baseline without a header."""
     await bench.run(bench.small_plan(load={"requests": 7, "concurrency": 3}))
 
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         counters = (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()
     by_header = counters["entry_baggage"]
     tokens = {name: f"chaos.{name}.{kind}=1" for name, kind in (("reviews", "remove"), ("shipping", "error"))}
@@ -131,7 +131,7 @@ async def test_status_has_every_panel(whole: Whole) -> None:
 
 async def test_only_one_fault_is_active_at_a_time(whole: Whole) -> None:
     """By the lab's own log no two faults overlap, and rules come after the last of them."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         log = (await client.get(f"{whole.bench.lab.addresses.admin}/lab/log")).json()
     faults = sorted(
         (entry["on_at"]["monotonic"], entry["off_at"]["monotonic"]) for entry in log if entry["kind"] == "fault"

@@ -7,7 +7,6 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -15,11 +14,12 @@ from click.testing import CliRunner
 from cli.main import cli
 from domain.executions.windows import WindowKind
 from domain.preview.model import Preview
+from tests.support.http import http_client
 from tests.support.runs.bench import PATIENCE, Bench
 
 
 async def counters(bench: Bench) -> dict[str, Any]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         return (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()  # type: ignore[no-any-return]
 
 
@@ -49,7 +49,7 @@ async def test_a_run_does_what_its_preview_promised(bench: Bench, monkeypatch: p
     run = asyncio.create_task(bench.run(plan))
     ttl_of: dict[str, str] = {}
     while not run.done():
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             for name in bench.lab.state().faults:
                 answer = (await client.get(f"{bench.lab.addresses.faults}/api/faults/{name}")).json()
                 if answer.get("success"):

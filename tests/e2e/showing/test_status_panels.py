@@ -193,6 +193,7 @@ async def test_a_run_cancelled_during_a_fault_shows_no_fault_as_running(bench: B
     assert _without_times(await stored_state(bench.store, row)) == _without_times(state)
 
 
+@pytest.mark.exhaustive
 async def test_a_run_cancelled_during_the_analysis_shows_it_as_cancelled(bench: Bench) -> None:
     """Neither as recording nor as completed."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))

@@ -18,6 +18,7 @@ from reports.build.gather import gather
 from reports.build.stored_state import stored_state
 from reports.model.calls import CallStanding
 from tests.support.runs.bench import Bench
+from tests.support.tiers import mostly_exhaustive
 from worker import running
 
 SHOP = Topology.model_validate(
@@ -178,7 +179,7 @@ async def test_a_service_called_only_on_failure_joins_and_its_cases_are_measured
     assert joined.lab.state().clean
 
 
-@pytest.mark.parametrize("endpoint", [Endpoint.RECORDING_ENTRIES, Endpoint.RECORDING_START])
+@pytest.mark.parametrize("endpoint", mostly_exhaustive([Endpoint.RECORDING_ENTRIES, Endpoint.RECORDING_START]))
 async def test_a_pair_is_not_passed_when_its_calls_cannot_be_seen(listing: Bench, endpoint: Endpoint) -> None:
     """The proxy has forgotten its recordings, or starts none.
 

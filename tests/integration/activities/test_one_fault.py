@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
@@ -16,6 +15,7 @@ from domain.traffic.exchange import ReplayedAnswer
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.activities.permits import own_fault_name
 from tests.support.activities.stage import Stage
+from tests.support.http import http_client
 from tests.support.store.samples import exchange
 
 SERVICE = "reviews"
@@ -64,7 +64,7 @@ async def test_the_time_limit_of_a_fault_is_longer_than_its_window(stage: Stage)
     """The fault service's own record shows a time limit, which does not expire while the fault is needed."""
     order = order_of(stage)
     await stage.do(stage.faults.inject, order)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         answer = (await client.get(f"{stage.lab.addresses.faults}/api/faults/{order.fault_name}")).json()
     assert timedelta(seconds=int(answer["data"]["ttlSec"])) >= fault_hold(stage.plan) > timedelta(0)
 

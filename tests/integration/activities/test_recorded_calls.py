@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import JsonValue
 from temporalio.exceptions import ApplicationError
@@ -28,6 +27,7 @@ from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.activities.fixtures import stage
 from tests.support.activities.permits import called_by, entitled, own_fault_name
 from tests.support.activities.stage import Stage
+from tests.support.http import http_client
 from tests.support.runs.bench import until
 
 __all__ = ["stage"]
@@ -85,7 +85,7 @@ async def test_calls_caused_by_the_healthy_request_are_seen_at_every_service(rec
 async def test_a_marker_of_a_case_that_does_not_exist_is_ignored(recorded: Stage, index: int) -> None:
     """Anybody who has seen a marker can forge one. Five services make the cases 0 to 15."""
     forged = calls_marker(recorded.execution.record_id, index, 1)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         await client.get(f"{recorded.lab.addresses.services[ANSWERING]}/api/forged", headers={"baggage": forged})
     _, kept = await read(recorded)
     assert kept.detail == ""
@@ -100,7 +100,7 @@ async def test_other_peoples_traffic_does_not_keep_a_round_from_being_read(recor
 
     async def others() -> None:
         nonlocal asked
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             while True:
                 await client.get(f"{recorded.lab.addresses.services[ANSWERING]}/api/others")
                 asked += 1

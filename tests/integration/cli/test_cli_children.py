@@ -16,6 +16,7 @@ from cli.demo.bench import next_folder
 from domain.errors import ErrorCode, HoldfastError
 from operations.processes.children import Child
 from tests.support.cli.terminal import clean_environment
+from tests.support.http import http_client
 from tests.support.paths import ROOT
 
 PARENT = """
@@ -40,7 +41,7 @@ async def test_children_of_a_killed_parent_end_themselves(tmp_path: Path) -> Non
     )  # fmt: skip
     assert parent.stdout is not None
     addresses = json.loads(await asyncio.wait_for(parent.stdout.readline(), 20))
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with http_client() as http:
         assert (await http.get(f"{addresses['admin']}/lab/state")).status_code == 200
         parent.kill()
         await parent.wait()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import httpx
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -34,6 +33,7 @@ from operations.runs.state import ended, switched_off
 from tests.support.cli.stand_ins import WAITS
 from tests.support.cli.stored import stored_run
 from tests.support.cli.terminal import Terminal, plan_document
+from tests.support.http import http_client
 from tests.support.paths import ROOT
 from workflows.execution.failures import refused_input
 
@@ -199,7 +199,7 @@ async def test_the_lab_prints_its_addresses_and_ends_when_asked(holdfast: Start)
     """One line of JSON, on free ports. SIGTERM closes everything with exit code 0."""
     terminal = await holdfast("lab", "--json", "--free-ports")
     addresses = json.loads(await terminal.until("}"))
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with http_client() as http:
         answer = await http.get(f"{addresses['admin']}/lab/state")
     assert answer.json()["clean"] is True
     terminal.signal(signal.SIGTERM)

@@ -25,6 +25,7 @@ from clients.temporal.listening import ports_of_server_at
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
 from lab import Lab, PortChoice
+from tests.support.http import http_client
 from tests.support.runs.bench import THIS_MACHINE, Bench, brisk_shop
 from tests.support.runs.fixtures import QUICK
 from worker import running
@@ -84,7 +85,7 @@ async def test_every_port_of_the_server_is_known(server: RunningServer) -> None:
     # They are known without a note too, as for a server that somebody else started.
     assert {f"localhost:{port}" for port in listening} <= set(rails.never)
     # The Web UI, the HTTP API and the metrics answer HTTP there.
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         answers = await asyncio.gather(
             *(client.get(f"http://127.0.0.1:{port}/metrics", timeout=5) for port in listening), return_exceptions=True
         )

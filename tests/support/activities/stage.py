@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-import httpx
-
 from activities.stages.faults import FaultActivities
 from activities.stages.traffic import TrafficActivities
 from activities.toolbox import Toolbox
@@ -16,6 +14,7 @@ from domain.plans.plan import Plan
 from domain.timing import Timing, TimingPreset
 from lab import Counters, Lab
 from tests.support.activities.permits import called_by, entitled
+from tests.support.http import http_client
 
 TIMING = Timing.of(TimingPreset.FAST)
 
@@ -49,5 +48,5 @@ class Stage:
 
     async def counters(self) -> Counters:
         """Return the counters of the lab."""
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             return Counters.model_validate((await client.get(f"{self.lab.addresses.admin}/lab/counters")).json())

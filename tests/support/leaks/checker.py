@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import combinations
 
-import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from lab import Counters, Kind, LabState, LogEntry
+from tests.support.http import http_client
 
 BY_ITSELF = {"ttl", "duration over"}
 """Why something went off that nobody switched off.
@@ -67,7 +67,7 @@ class Window(BaseModel):
 
 async def look(admin: str) -> Seen:
     """Ask a lab for its account."""
-    async with httpx.AsyncClient(base_url=admin, trust_env=False) as client:
+    async with http_client(admin) as client:
         log, counters, state = [(await client.get(f"/lab/{what}")).content for what in ("log", "counters", "state")]
     return Seen(
         log=_LOG.validate_json(log),

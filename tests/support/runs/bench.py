@@ -99,13 +99,13 @@ def unhurried_example(name: str) -> Topology:
     return unhurried(load_topology(ROOT / "examples" / f"{name}-topology.yaml"))
 
 
-def brisk_shop() -> Topology:
+def brisk_shop(*, backoffs: float = 0) -> Topology:
     """Return the example's shop for tests that judge no time: its services give up late, but retry at once.
 
     Most of a run of `unhurried` services is their back-offs. Without them no case of the shop is slow, so what must
     fail is a pair that answers with an error, such as bestsellers and recommendations.
     """
-    return unhurried(load_topology(ROOT / "examples" / "shop-topology.yaml"), backoffs=0)
+    return unhurried(load_topology(ROOT / "examples" / "shop-topology.yaml"), backoffs=backoffs)
 
 
 FAILING_PAIR = ("bestsellers", "recommendations")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import httpx
-
 from clients.peers.faults import FaultClient
 from domain.faults.experiments import expand
+from tests.support.http import http_client
 from tests.support.runs.bench import Bench
 
 NEVER = 3600
@@ -13,7 +12,7 @@ NEVER = 3600
 
 
 async def counters(bench: Bench) -> dict[str, dict[str, int]]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         return (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()  # type: ignore[no-any-return]
 
 
