@@ -13,7 +13,7 @@ from domain.cases.cases import case_count, cases_in
 from domain.cases.tokens import overlapping, token_of
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Execution, ExecutionRecord, ExecutionRef, NewRecord, StepChange
-from domain.faults.experiments import expand, faults_json
+from domain.faults.chaosblade.expansion import expand, faults_json
 from domain.guardrails.check import outside, too_few_for_pairs
 from domain.kinds import kind_named
 from domain.measuring.load import Case, CaseRange, CaseType, GeneratedCases

@@ -24,8 +24,7 @@ from domain.calls.discovery import CallKey
 from domain.cases.tokens import BAGGAGE_HEADER, token_of, without_markers
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import build_rules, captured_answers
-from domain.faults.experiments import fault_type
-from domain.faults.model import CapturedFailure, FaultOrder
+from domain.faults.model import CapturedFailure, FaultOrder, fault_type
 from domain.traffic.driving import RecordedEntry
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
 

@@ -26,8 +26,7 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import Closing
 from domain.faults.capture import build_rules, captured_answers, has_effect, has_no_result
 from domain.faults.driving import FaultExists, FaultIntent, FaultStatus
-from domain.faults.experiments import fault_type
-from domain.faults.model import CapturedFailure, FaultOrder, FaultRunning
+from domain.faults.model import CapturedFailure, FaultOrder, FaultRunning, fault_type
 from domain.names import named_fault
 from domain.plans.durations import fault_ttl
 from domain.traffic.exchange import CapturedAnswer, ReplayedAnswer

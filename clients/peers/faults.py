@@ -8,9 +8,9 @@ from typing import Any
 
 from clients.http.control import PeerAnswer, PeerClient, PeerHttp, Shown, cut_short, segment
 from domain.errors import ErrorCode
+from domain.faults.chaosblade.expansion import expand, experiment_spec, with_sidecar
+from domain.faults.chaosblade.experiment import Experiment
 from domain.faults.driving import FaultExists, FaultIntent, FaultStatus
-from domain.faults.experiments import expand, experiment_spec, with_sidecar
-from domain.faults.model import Experiment
 
 CALL_TIMEOUT = timedelta(seconds=30)
 """Default limit of a call.

@@ -11,7 +11,7 @@ from itertools import permutations
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from domain.faults.experiments import fault_type
+from domain.faults.model import fault_type
 from domain.plans.plan import Plan
 
 BAGGAGE_HEADER = "baggage"

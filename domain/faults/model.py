@@ -1,4 +1,4 @@
-"""Faults: plan syntax, the ChaosBlade experiment, and a fault window's report."""
+"""Faults: plan syntax, and a fault window's report."""
 
 from __future__ import annotations
 
@@ -8,34 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from domain.base import Contract, StrictModel, UnfitError
+from domain.faults.chaosblade.experiment import Experiment
 from domain.units import PositiveDuration
-
-PlainToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=63)]
-"""A word that reaches the peer's YAML unquoted. It starts with a letter and has no spaces (`peer-contract` section
-2.2)."""
 
 ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 """A DNS-1123 label, as Kubernetes names containers."""
 
 FaultType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 """Kind of failure as it appears in baggage tokens, such as `remove`."""
-
-
-class Experiment(StrictModel):
-    """One ChaosBlade experiment.
-
-    Only these fields reach the cluster (`peer-contract` section 2.2).
-    """
-
-    scope: PlainToken
-    """`pod` or `container`."""
-    target: PlainToken
-    """What is disturbed, for example `network`."""
-    action: PlainToken
-    """How it is disturbed, for example `delay`."""
-    matchers: dict[PlainToken, list[str]] = Field(min_length=1)
-    """Parameters of the experiment. Every parameter is a matcher, and every value a list of strings; the peer drops
-    anything else."""
 
 
 class ExperimentFault(StrictModel):
@@ -112,7 +92,18 @@ FaultSpec = Annotated[
     | Annotated[ExperimentFault, Tag("experiment")],
     Discriminator(fault_form),
 ]
-"""What a plan may write after `fault:`. `domain/faults/experiments.py` expands each form to an `ExperimentFault`."""
+"""What a plan may write after `fault:`. The driver for ChaosBlade expands each form (`domain/faults/chaosblade/`)."""
+
+
+def fault_type(fault: FaultSpec) -> str:
+    """Return the kind of failure, as it appears in baggage tokens."""
+    if isinstance(fault, ExperimentFault):
+        return fault.type
+    if isinstance(fault, DelayFault):
+        return "delay"
+    if isinstance(fault, ContainerFault):
+        return "error" if fault.remove is None else "remove"
+    return fault
 
 
 class InjectionState(StrEnum):

@@ -12,7 +12,7 @@ from domain.cases.cases import BATCH_SIZE, batches_in, case_count, cases_in, pag
 from domain.cases.tokens import token_of
 from domain.executions.windows import MOST_ROUNDS, RECORDINGS
 from domain.faults.capture import build_rules
-from domain.faults.experiments import expand
+from domain.faults.chaosblade.expansion import expand
 from domain.guardrails.load_limits import groups_and_controls
 from domain.guardrails.model import FAULTS_OF_A_PAIR
 from domain.measuring.load import CaseRange

@@ -6,7 +6,7 @@ Each failing answer is shown beside the healthy one.
 from __future__ import annotations
 
 from domain.executions.windows import SETTLED, WindowKind
-from domain.faults.experiments import expand
+from domain.faults.chaosblade.expansion import expand
 from domain.faults.model import ContainerFault, DelayFault, ExperimentFault, FaultSpec
 from domain.resilience.state import InjectionRow, ResilienceState
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from domain.faults.chaosblade import hints as chaosblade
 from domain.plans.validation.wording import cut, may_be_secret
 
 FULL_FAULT = "{type: ..., experiment: {...}}"
@@ -28,12 +29,7 @@ MISSING = {
     "services[].name": "names the service in system.services that is made to fail",
     "services[].fault": FAULT_HINT,
     "services[].fault.type": "is the kind of failure as it appears in case names and tokens, for example cpu-load",
-    "services[].fault.experiment": "is the ChaosBlade experiment: scope, target, action, matchers; for the short forms "
-    "write fault: remove, or fault: error",
-    "services[].fault.experiment.scope": "is pod or container",
-    "services[].fault.experiment.target": "is what is disturbed, for example network",
-    "services[].fault.experiment.action": "is the way it is disturbed, for example delay",
-    "services[].fault.experiment.matchers": 'holds the parameters, each a list of texts: {time: ["3000"]}',
+    **chaosblade.MISSING,
     "services[].fault.remove.containers": "names the containers in the service's pods",
     "services[].fault.error.containers": "names the containers in the service's pods",
     "plan": 'is the plan document: {"plan": {...}, "if_busy": "refuse", "requested_by": "..."}',

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from domain.addresses import Address, address_of
 from domain.errors import Problem
+from domain.faults.chaosblade.rules import fault_rules
 from domain.guardrails.allowed_addresses import allowed_by_plan, entry_of
 from domain.guardrails.check import as_entry
 from domain.guardrails.model import ALWAYS_REFUSED
@@ -21,7 +22,6 @@ from domain.plans.exclusions import exclusion_rules
 from domain.plans.plan import Plan, Safety, Timeouts
 from domain.plans.validation.call_rules import call_rules
 from domain.plans.validation.combination_rules import combination_rules
-from domain.plans.validation.fault_rules import fault_rules
 from domain.plans.validation.load_rules import load_rules
 from domain.plans.validation.login_rules import login_rules
 from domain.plans.validation.request_rules import reference_rules, request_rules

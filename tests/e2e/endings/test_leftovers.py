@@ -12,7 +12,7 @@ from clients.store.read_models import LogLevel
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, Verdict
 from domain.executions.windows import LedgerState, WindowKind
-from domain.faults.model import Experiment
+from domain.faults.chaosblade.experiment import Experiment
 from domain.resilience.kind import KIND
 from domain.resilience.model import ResilienceSummary
 from lab import Misbehaviour

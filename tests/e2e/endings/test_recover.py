@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from clients.peers.faults import FaultClient
 from domain.executions.execution import RunStatus
 from domain.executions.windows import LedgerState
-from domain.faults.model import Experiment
+from domain.faults.chaosblade.experiment import Experiment
 from lab import LabState, Misbehaviour
 from lab.misbehaviour.misbehave import Action, Instruction
 from lab.misbehaviour.names import Endpoint

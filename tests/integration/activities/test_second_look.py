@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 from clients.peers.faults import FaultClient
 from domain.errors import ErrorCode
-from domain.faults.model import Experiment
+from domain.faults.chaosblade.experiment import Experiment
 from lab.misbehaviour.names import Endpoint
 from tests.support.activities.stage import Stage
 

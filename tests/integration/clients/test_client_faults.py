@@ -10,8 +10,8 @@ import pytest
 
 from clients.peers.faults import FaultClient
 from domain.errors import ErrorCode, HoldfastError
+from domain.faults.chaosblade.experiment import Experiment
 from domain.faults.driving import FaultExists, FaultIntent
-from domain.faults.model import Experiment
 from tests.support.clients.fixtures import Peer
 
 EXPERIMENT = Experiment(

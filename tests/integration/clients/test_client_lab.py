@@ -18,8 +18,8 @@ from clients.peers.proxy import ProxyClient
 from clients.peers.stability import HttpStabilityClient
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import canary_body, canary_path
+from domain.faults.chaosblade.expansion import expand
 from domain.faults.driving import FaultExists, FaultStatus
-from domain.faults.experiments import expand
 from domain.names import record_id
 from domain.plans.system import HttpStability
 from domain.traffic.driving import AnalysisTask

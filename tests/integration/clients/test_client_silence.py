@@ -19,8 +19,8 @@ from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
 from clients.peers.stability import HttpStabilityClient, answer_of
 from domain.errors import ErrorCode, HoldfastError
+from domain.faults.chaosblade.experiment import Experiment
 from domain.faults.driving import FaultIntent
-from domain.faults.model import Experiment
 from domain.plans.system import HttpStability
 from domain.traffic.exchange import Rule
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.peers.faults import FaultClient
-from domain.faults.experiments import expand
+from domain.faults.chaosblade.expansion import expand
 from tests.support.http import http_client
 from tests.support.runs.bench import Bench
 

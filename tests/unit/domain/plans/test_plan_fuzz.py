@@ -17,7 +17,7 @@ from clients.plans.files import PlanFileError, read_plan_file
 from clients.secrets.values import Secrets, redactor_for
 from domain.cases.cases import case_at, case_count
 from domain.cases.tokens import token_of
-from domain.faults.experiments import expand, faults_json
+from domain.faults.chaosblade.expansion import expand, faults_json
 from domain.plans.canonical import canonical_json
 from domain.plans.environments import environment_in, environment_of, environment_problems
 from domain.plans.exclusions import PlanExclusions

@@ -13,7 +13,7 @@ from clients.plans.files import read_plan_file
 from domain.cases.cases import case_count
 from domain.cases.tokens import token_of
 from domain.executions.windows import WindowKind
-from domain.faults.experiments import expand
+from domain.faults.chaosblade.expansion import expand
 from domain.plans import durations
 from domain.plans.plan import ExcludedCase, Load, Plan, ServiceUnderTest
 from domain.plans.slo import Regression

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from domain.errors import Problem
-from domain.faults.experiments import CONTAINER_SELECTORS
-from domain.plans.validation.experiment_rules import experiment_rules
+from domain.faults.chaosblade.expansion import CONTAINER_SELECTORS
+from domain.faults.chaosblade.matchers import experiment_rules
 from domain.plans.validation.wording import inner_path, shown, suggestion
 
 SCOPES = ("pod", "container")

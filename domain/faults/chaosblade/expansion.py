@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from domain.faults.model import ContainerFault, DelayFault, Experiment, ExperimentFault, FaultSpec
+from domain.faults.chaosblade.experiment import Experiment
+from domain.faults.model import ContainerFault, DelayFault, ExperimentFault, FaultSpec
 
 SELECTORS = ("names", "labels")
 """Matchers that select pods; one of them is needed. The operator would also accept a count or a share (`peer-contract`
@@ -49,11 +50,6 @@ def with_sidecar(fault: ExperimentFault) -> ExperimentFault:
         return fault
     matchers = {**experiment.matchers, "container-names": [*names, SIDECAR]}
     return fault.model_copy(update={"experiment": experiment.model_copy(update={"matchers": matchers})})
-
-
-def fault_type(fault: FaultSpec) -> str:
-    """Return the kind of failure, as it appears in baggage tokens."""
-    return expand(fault, "any", "any").type
 
 
 def _with_target(experiment: Experiment, service: str, namespace: str) -> Experiment:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from domain.faults.experiments import expand, fault_type, faults_json
-from domain.faults.model import Experiment, ExperimentFault, FaultSpec
+from domain.faults.chaosblade.expansion import expand, faults_json
+from domain.faults.chaosblade.experiment import Experiment
+from domain.faults.model import ExperimentFault, FaultSpec, fault_type
 
 
 def fault(written: Any) -> Any:
