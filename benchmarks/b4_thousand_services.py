@@ -23,7 +23,8 @@ from temporalio.worker import Worker
 from benchmarks.support.frame import Row
 from benchmarks.support.noop import Pretending, noop_activities
 from benchmarks.support.weighing import LARGEST_PAYLOAD, MOST_EVENTS, Weight, weighed
-from clients.temporal.embedded import DevServerSettings, embedded_server
+from clients.temporal.embedded import embedded_server
+from clients.temporal.embedded_settings import DevServerSettings
 from domain.cases.cases import case_at, case_count, cases_in
 from domain.executions.windows import LockReport
 from domain.measuring.load import CaseRange

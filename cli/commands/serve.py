@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from cli.console import acts, clear_errors, complain, say
 from clients.local.notes import Kind, noted
-from clients.temporal.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
+from clients.temporal.embedded import embedded_server, moved_ports
+from clients.temporal.embedded_settings import DEFAULT_FILE, DevServerSettings
 from domain.errors import ErrorCode, HoldfastError
 from domain.guardrails.check import ALLOWED_HOSTS
 from lab import Lab, LabAddresses, PortChoice, Topology, load_topology

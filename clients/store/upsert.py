@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, inspect
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
@@ -18,8 +18,9 @@ _ID_ATTEMPTS = 5
 
 
 def _insert(work: AsyncSession, table: type[SQLModel]) -> Any:
-    name = work.get_bind().dialect.name
-    return (postgresql if name == "postgresql" else sqlite).insert(inspect(table).local_table)
+    # Only the dialect in use: importing PostgreSQL's takes as long as importing all of our tables.
+    dialect = import_module(f"sqlalchemy.dialects.{work.get_bind().dialect.name}")
+    return dialect.insert(inspect(table).local_table)
 
 
 async def insert_missing(work: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]], *key: str) -> None:

@@ -17,7 +17,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from clients.settings import Settings
-from clients.temporal.embedded import DevServerSettings
+from clients.temporal.embedded_settings import DevServerSettings
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import IfBusy
 from domain.executions.start_options import StartOptions

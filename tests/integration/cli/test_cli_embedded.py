@@ -17,7 +17,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from clients.temporal import embedded, embedded_locks
 from clients.temporal.connection import ensure_search_attributes, has_pollers, server_error
-from clients.temporal.embedded import DEFAULT_FILE, DevServerSettings, RunningServer, embedded_server, free_port
+from clients.temporal.embedded import RunningServer, embedded_server, free_port
+from clients.temporal.embedded_settings import DEFAULT_FILE, DevServerSettings
 from domain.errors import ErrorCode, HoldfastError
 from domain.names import SearchAttribute, WorkflowType
 

@@ -6,7 +6,8 @@ import signal
 import socket
 from pathlib import Path
 
-from clients.temporal.embedded import DevServerSettings, embedded_server
+from clients.temporal.embedded import embedded_server
+from clients.temporal.embedded_settings import DevServerSettings
 from tests.support.cli.fixtures import Start
 
 

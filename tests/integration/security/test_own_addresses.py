@@ -20,7 +20,8 @@ from clients.load.engine import LoadGenerator
 from clients.local.notes import Kind, addresses_of
 from clients.local.own_addresses import own_addresses
 from clients.settings import Settings
-from clients.temporal.embedded import DevServerSettings, RunningServer, embedded_server
+from clients.temporal.embedded import RunningServer, embedded_server
+from clients.temporal.embedded_settings import DevServerSettings
 from clients.temporal.listening import ports_of_server_at
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure

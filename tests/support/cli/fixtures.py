@@ -18,7 +18,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from clients.local.notes import Kind, noted
 from clients.store.store import Store
-from clients.temporal.embedded import DevServerSettings, RunningServer, embedded_server
+from clients.temporal.embedded import RunningServer, embedded_server
+from clients.temporal.embedded_settings import DevServerSettings
 from domain.names import WorkflowType
 from domain.plans.addresses import addresses_in
 from domain.resilience.kind import KIND

@@ -12,7 +12,8 @@ import pytest
 from cli.demo.bench import next_folder
 from clients.local.private import private_folder
 from clients.store.store import Store
-from clients.temporal.embedded import DevServerSettings, embedded_server
+from clients.temporal.embedded import embedded_server
+from clients.temporal.embedded_settings import DevServerSettings
 
 
 def mode(path: Path) -> int:
