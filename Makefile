@@ -1,10 +1,10 @@
 # Everything a newcomer needs: `make demo`, `make test`. Python >= 3.11, pip and make are enough.
 PYTHON ?= python3
-# End-to-end tests partly wait for a lab of their own, so more of them than cores run side by side; with four on two
-# cores (94 % of both in use) they wait for a processor instead.
+# End-to-end tests partly wait for a lab of their own, so more of them than cores run side by side: with three on two
+# cores a quarter of both was idle.
 # They take from a millisecond to minutes, so a process gets the next test when it has nearly none left, the long ones
 # first; tests that ask about one run stay in one process.
-PARALLEL ?= 3
+PARALLEL ?= 4
 # Exhaustive tests wait longer: for deaths to be noticed, and for what must stay absent.
 PARALLEL_EXHAUSTIVE ?= 4
 SHARE ?= 15m

@@ -259,7 +259,7 @@ async def test_answers_count_only_if_no_recording_ended_meanwhile(
     recorded: Stage, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
     """The end of a recording replaces the broken pod."""
-    run, real = recorded.execution.execution_id, calls.ask
+    run, real = recorded.execution.execution_id, calls.send_requests
     fault = own_fault_name(recorded.execution, ANSWERING)
     faulty = FaultOrder(execution_id=run, service=ANSWERING, fault_name=fault)
     order = AskOrder(
