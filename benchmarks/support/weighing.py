@@ -60,7 +60,7 @@ def payloads_in(message: Message) -> Iterator[Payload]:
     for field, value in message.ListFields():
         if field.type != FieldDescriptor.TYPE_MESSAGE:
             continue
-        if field.message_type.GetOptions().map_entry:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
             inner = [nested for nested in value.values() if isinstance(nested, Message)]
         else:
             inner = list(value) if field.is_repeated else [value]

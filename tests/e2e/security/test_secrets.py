@@ -64,7 +64,7 @@ async def test_a_run_with_a_missing_secret_is_refused_before_anything_is_on(idle
     with pytest.raises(WorkflowFailureError) as raised:
         await handle.result()
     assert "NOT_SET_ANYWHERE" in str(raised.value.cause)
-    assert raised.value.cause.type == "SECRET_MISSING"  # type: ignore[union-attr]
+    assert raised.value.cause.type == "SECRET_MISSING"  # type: ignore[union-attr,attr-defined]
     assert bench.lab.state().clean
 
 

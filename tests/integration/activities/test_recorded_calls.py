@@ -17,6 +17,7 @@ from activities.run.executions import ExecutionActivities
 from activities.stages import calls, recorded_calls
 from activities.stages.calls import CallActivities
 from activities.stages.capturing_calls import CaptureActivities
+from activities.stages.plan_requests import send_requests
 from domain.calls.model import AskOrder, CallRound, CallsFound, CallsOrder
 from domain.cases.tokens import calls_marker
 from domain.errors import ErrorCode
@@ -259,7 +260,7 @@ async def test_answers_count_only_if_no_recording_ended_meanwhile(
     recorded: Stage, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
     """The end of a recording replaces the broken pod."""
-    run, real = recorded.execution.execution_id, calls.send_requests
+    run, real = recorded.execution.execution_id, send_requests
     fault = own_fault_name(recorded.execution, ANSWERING)
     faulty = FaultOrder(execution_id=run, service=ANSWERING, fault_name=fault)
     order = AskOrder(

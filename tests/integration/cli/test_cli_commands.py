@@ -157,6 +157,7 @@ def test_a_run_that_ended_early_is_shown_as_switched_off() -> None:
     rules = RulesPanel(rules=10, ready=True)
     state = ResilienceState(recovery=None, injections=[row, pending], rules=rules, windows=[window])
     off = switched_off(state)
+    assert isinstance(off, ResilienceState)
     assert [injection.state for injection in off.injections] == [InjectionState.RECOVERED, InjectionState.PENDING]
     assert (off.recovery, off.rules.ready, off.rules.rules) == (Recovery.VERIFIED, False, 10)
     assert (off.injections_completed, off.injections_running) == (1, 0)
@@ -177,6 +178,7 @@ def test_a_closed_run_is_shown_as_ended(status: RunStatus, end: RunEnd, code: Er
     panel = AnalysisPanel(state="recording")
     closed = end.model_copy(update={"finished_at": datetime(2026, 1, 1, tzinfo=UTC)})
     found = ended(ResilienceState(status=status, analysis=panel, eta_seconds=3), closed)
+    assert isinstance(found, ResilienceState)
     assert (found.status, found.phase, found.error_code) == (end.status, Phase.FAILED, code)
     assert (found.error_message, found.finished_at) == (end.message, closed.finished_at)
     assert (found.analysis.state, found.analysis.error, found.eta_seconds) == ("failed", end.message, None)

@@ -89,7 +89,7 @@ def last_words(death: Dying) -> None:
             asyncio.get_running_loop().call_later(INTO_THE_WORK, die)
         return await fetch(method, *where, **more)
 
-    http.fetch = and_die
+    http.fetch = and_die  # type: ignore[attr-defined]
 
 
 def main() -> int:
@@ -98,7 +98,7 @@ def main() -> int:
     death = Dying(place, Moment(moment))
     last_words(death)
     # The server gives a dead worker's workflows to a new worker after ten seconds. Only the tests' time depends on it.
-    worker.Worker = partial(  # type: ignore[assignment,misc]
+    worker.Worker = partial(  # type: ignore[assignment,misc,attr-defined]
         Worker,
         interceptors=[death],
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),

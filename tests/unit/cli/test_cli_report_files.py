@@ -27,7 +27,7 @@ def test_a_new_form_needs_only_a_module_and_a_registry_entry(tmp_path: Path, mon
     @report_options(*FORMS, form)
     def command(*, files: ReportFiles, **_: object) -> None:
         files.check()
-        written.extend(files.write(Report.model_construct(title="a run")))
+        written.extend(files.write(Report.model_construct(title="a run")))  # type: ignore[call-arg]
 
     path = tmp_path / "title.txt"
     result = CliRunner().invoke(command, ["--title", str(path)])

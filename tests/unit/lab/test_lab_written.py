@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import cli
 from cli.plans import valid_document
+from domain.plans.plan import Plan
 from lab import LabAddresses, Topology, load_topology
 from lab.generated.generate import generate_topology
 from lab.generated.graphs import Shape
@@ -47,7 +48,8 @@ def test_the_plan_of_a_topology_is_valid_and_breaks_all_but_the_entry(topology: 
     """A run would start with this plan, whatever the system."""
     text = plan_text(topology, preferred_addresses(topology), ["why"])
     assert "&" not in text  # No YAML anchors: a person would write it out.
-    plan = valid_document(yaml.safe_load(text), "written").plan
+    plan = valid_document(yaml.safe_load(text), "written").definition
+    assert isinstance(plan, Plan)
     assert {*plan.service_names, topology.entry} == {service.name for service in topology.services}
     assert plan.system.namespace == topology.namespace
 
@@ -132,7 +134,8 @@ async def test_a_running_lab_writes_the_plan_with_its_real_addresses(tmp_path: P
     try:
         assert process.stdout is not None
         addresses = LabAddresses.model_validate_json(await process.stdout.readline())
-        written = valid_document(yaml.safe_load(plan.read_text(encoding="utf-8")), "written").plan
+        written = valid_document(yaml.safe_load(plan.read_text(encoding="utf-8")), "written").definition
+        assert isinstance(written, Plan)
     finally:
         process.terminate()
         await process.wait()

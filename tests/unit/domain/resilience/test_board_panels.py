@@ -162,8 +162,8 @@ def test_a_fault_cut_short_by_its_run_is_shown_as_its_window_left_it(
     board: ResilienceBoard, closed: WindowState, expected: tuple[InjectionState, str, int, int]
 ) -> None:
     """A run cancelled during a fault gets no report of it."""
-    for state, detail in ((WindowState.OPEN, ""), (closed, "" if closed is WindowState.CLOSED else "still there")):
-        board.window_changed(change(WindowKind.FAULT, state, service="a", peer_name="hf-1-a", detail=detail), NOW)
+    for change_to, detail in ((WindowState.OPEN, ""), (closed, "" if closed is WindowState.CLOSED else "still there")):
+        board.window_changed(change(WindowKind.FAULT, change_to, service="a", peer_name="hf-1-a", detail=detail), NOW)
     board.ended(RunStatus.CANCELLED, NOW)
     state, row = board.state, board.state.injections[0]
     assert (row.state, row.error, state.injections_completed, state.injections_running) == expected
