@@ -17,8 +17,9 @@ from domain.executions.execution import RunStatus
 from tests.support.leaks.aftermath import Ending, duo, held_at, left_by, untrue, working
 from tests.support.leaks.duo import PATIENT, Duo
 from tests.support.leaks.fixtures import Undisturbed
-from tests.support.leaks.stages import INJECTING, STAGES, STARTING_CALLS, UPSERTING, Run, Stage
+from tests.support.leaks.stages import INJECTING, MEASURING, STAGES, STARTING_CALLS, UPSERTING, Run, Stage
 from tests.support.leaks.troubles import both, cancelled, cancelled_twice, terminated
+from tests.support.tiers import mostly_exhaustive
 from worker import running
 
 
@@ -103,7 +104,7 @@ async def test_nothing_stays_on_however_a_run_ends(
     assert await ended(temporal, tmp_path / "lab", stage, end, down=down, limit=limit_of(stage, undisturbed)) == []
 
 
-@pytest.mark.parametrize("stage", [INJECTING, UPSERTING], ids=str)
+@pytest.mark.parametrize("stage", mostly_exhaustive([INJECTING, UPSERTING, MEASURING]), ids=str)
 async def test_a_run_terminated_while_its_peers_work_leaves_nothing_on(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed, stage: Stage
 ) -> None:

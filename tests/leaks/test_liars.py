@@ -111,6 +111,7 @@ async def test_an_analysis_unknown_to_the_proxy_fails_the_run_at_once(duo: Duo) 
     await nothing_stays(duo)
 
 
+@pytest.mark.exhaustive
 async def test_no_failure_is_measured_when_the_analysis_finds_nothing(duo: Duo) -> None:
     """It completes without a pattern, and the recordings show nothing either: no fault, no rule, and no pass."""
     nothing = {"success": True, "data": []}
@@ -125,6 +126,7 @@ async def test_no_failure_is_measured_when_the_analysis_finds_nothing(duo: Duo) 
     assert (seen.counters.executes, seen.counters.upserts) == ({}, 0)
 
 
+@pytest.mark.exhaustive
 async def test_services_missed_by_the_analysis_are_found_while_calls_are_recorded(duo: Duo) -> None:
     """They join, and the pair that fails is found all the same."""
     duo.lab.misbehave(Misbehaviour(analysis_no_patterns_for=[LEFT, RIGHT]))

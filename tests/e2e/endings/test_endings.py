@@ -96,6 +96,7 @@ async def test_a_pause_while_the_rules_close_does_no_harm(bench: Bench) -> None:
     assert bench.lab.state().clean
 
 
+@pytest.mark.exhaustive
 async def test_nothing_new_begins_after_an_abort(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even when the step in progress ends normally, as if there had been no abort."""
     real, at_work = Cases.save_tokens, asyncio.Event()
@@ -128,6 +129,7 @@ async def test_an_overdue_window_costs_only_its_own_service(bench: Bench) -> Non
     assert bench.lab.state().clean
 
 
+@pytest.mark.exhaustive
 async def test_a_retried_batch_notices_rules_that_vanished(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look at the rules fails. The retry looks again, although every case has been measured by then."""
     looks = []
@@ -145,6 +147,7 @@ async def test_a_retried_batch_notices_rules_that_vanished(bench: Bench, monkeyp
     assert summary.verdict == "inconclusive"
 
 
+@pytest.mark.exhaustive
 async def test_a_run_cancelled_while_it_waits_for_the_namespace_is_recorded(bench: Bench) -> None:
     """It never held the lock, so it records its own end."""
     first = await bench.start(bench.small_plan(load=LONG_LOAD))
@@ -222,6 +225,7 @@ def _impatient(plan: dict[str, Any]) -> dict[str, Any]:
     return plan
 
 
+@pytest.mark.exhaustive
 async def test_a_stalled_analysis_ends_with_analyze_timeout(bench: Bench) -> None:
     """The failure names the phase, and the recordings that the proxy would have left on are stopped."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
@@ -243,6 +247,7 @@ async def test_a_failed_analysis_ends_with_analyze_failed(bench: Bench) -> None:
     assert bench.lab.state().clean
 
 
+@pytest.mark.exhaustive
 async def test_rules_that_do_not_act_end_with_interceptor_not_ready(bench: Bench) -> None:
     """An upsert that reports success and does nothing is detected before any case is measured."""
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.UPSERT, action=Action.LIE)]))
@@ -296,6 +301,7 @@ async def test_a_fault_that_never_runs_costs_only_its_own_cases(bench: Bench) ->
     assert summary.verdict == "inconclusive"
 
 
+@pytest.mark.exhaustive
 async def test_services_without_recorded_traffic_are_skipped(bench: Bench) -> None:
     """An analysis that completes without patterns gives no data, so no fault is injected there."""
     bench.lab.misbehave(unseen("reviews"))

@@ -59,6 +59,7 @@ async def test_halt_cancels_every_run_and_leaves_nothing_on(bench: Bench) -> Non
     assert await bench.store.ledger.unsettled() == []
 
 
+@pytest.mark.exhaustive
 async def test_no_run_starts_while_holdfast_is_halted(bench: Bench) -> None:
     """The refused run and every other command show the reason, and nothing was touched. `unhalt` allows runs again."""
     assert (await holdfast(bench, "halt", "--reason", "a fire")).code == 0

@@ -143,6 +143,7 @@ async def test_clean_touches_nothing_when_a_leftover_may_not_be_removed(
     assert (list(state.faults), state.recordings) == ([name], [recording])
 
 
+@pytest.mark.exhaustive
 async def test_clean_does_not_remove_the_fault_of_a_living_window(bench: Bench) -> None:
     """The second run has the same namespace under a different lock.
 
@@ -190,6 +191,7 @@ async def test_a_leftover_that_cannot_be_removed_refuses_the_run(bench: Bench, e
     assert len([line for line in lines if "NOT seen to be off" in line]) == 1
 
 
+@pytest.mark.exhaustive
 async def test_clean_removes_the_fault_of_a_dead_run_and_settles_its_row(bench: Bench) -> None:
     """Run, window and lock were terminated, and no sweeper runs. The ledger shows what became of the fault."""
     first = await fault_on(bench)
@@ -213,6 +215,7 @@ async def test_clean_removes_the_fault_of_a_dead_run_and_settles_its_row(bench: 
     assert bench.lab.state().clean
 
 
+@pytest.mark.exhaustive
 async def test_the_command_lists_the_leftovers_it_removed(bench: Bench) -> None:
     """Without `--clean` it is refused and names the option.
 

@@ -71,6 +71,7 @@ async def test_faults_lists_active_faults_from_the_ledger_and_the_peers(bench: B
     assert [look["trouble"] for look in result.facts["peers"]] == ["", ""]
 
 
+@pytest.mark.exhaustive
 async def test_faults_finds_faults_unknown_to_the_ledger_and_names_silent_peers(bench: Bench) -> None:
     """The ledger is settled, so silence alone is no alarm. Anything that is on at a peer always is."""
     await bench.run(bench.small_plan("reviews"))
@@ -89,6 +90,7 @@ async def test_faults_finds_faults_unknown_to_the_ledger_and_names_silent_peers(
     assert f"no answer              fault service {bench.lab.addresses.faults}" in result.out
 
 
+@pytest.mark.exhaustive
 async def test_a_silent_peer_with_an_unsettled_row_counts_as_on(bench: Bench) -> None:
     """According to the ledger something is on there, and nobody can rule it out."""
     handle = await fault_on(bench)
@@ -129,6 +131,7 @@ async def test_recover_closes_leftovers_of_a_dead_worker_without_a_worker(idle_b
     assert bench.lab.state().clean
 
 
+@pytest.mark.exhaustive
 async def test_recover_leaves_a_run_in_progress_alone_unless_it_is_named(bench: Bench) -> None:
     """A run that is named is cancelled, and its own windows close."""
     handle = await fault_on(bench)
@@ -152,6 +155,7 @@ async def test_recover_leaves_a_run_in_progress_alone_unless_it_is_named(bench: 
     assert bench.lab.state().clean
 
 
+@pytest.mark.exhaustive
 async def test_recover_closes_leftovers_of_terminated_workflows(bench: Bench) -> None:
     """Run, window and lock vanish at once. The ledger's row is enough, and is settled."""
     handle = await fault_on(bench)

@@ -20,6 +20,7 @@ from tests.support.runs.fixtures import QUICK
 from worker import running
 
 
+@pytest.mark.exhaustive
 async def test_a_terminated_window_is_swept(bench: Bench) -> None:
     """The sweeper closes what no workflow holds any more, and logs it."""
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))

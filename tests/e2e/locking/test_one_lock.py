@@ -91,6 +91,7 @@ async def _assert_a_lock_under_a_foreign_id_is_refused(bench: Bench) -> None:
     assert (cause.type, f"mine/{bench.name}" in cause.message) == (ErrorCode.NO_PERMIT, True)
 
 
+@pytest.mark.exhaustive
 async def test_unverified_rows_of_a_dead_run_refuse_the_next_run(bench: Bench) -> None:
     """Nothing is on at the peers any more, but only the ledger knows that nobody has verified it.
 

@@ -250,6 +250,7 @@ async def test_ending_a_run_midway_closes_every_fault_and_injects_no_more(town: 
     assert (row.run_status, row.error_code) == (status, code)
 
 
+@pytest.mark.exhaustive
 async def test_a_fault_that_cannot_be_closed_stops_further_injections(town: Town) -> None:
     """The other active faults are closed, though their replays would go on for long.
 

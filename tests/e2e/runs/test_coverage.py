@@ -20,8 +20,7 @@ from tests.support.tiers import mostly_exhaustive
             ({}, Verdict.INCONCLUSIVE, 0),
             ({"at_least": "50%"}, Verdict.PASSED, 0),
             ({"at_least": "51%"}, Verdict.INCONCLUSIVE, 0),
-        ],
-        daily=2,
+        ]
     ),
 )
 async def test_a_run_passes_with_the_coverage_its_plan_asks_for(

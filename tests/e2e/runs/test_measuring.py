@@ -79,6 +79,7 @@ async def test_only_the_planted_pair_is_a_regression(retrying_bench: Bench) -> N
     assert bench.lab.state().clean
 
 
+@pytest.mark.exhaustive
 async def test_a_case_without_successful_requests_is_inconclusive(bench: Bench) -> None:
     """Errors are allowed here, but nothing is known of its latency. The run is inconclusive with it."""
     plan = comparing(bench, "bestsellers", "recommendations", load={"requests": REQUESTS})
@@ -91,6 +92,7 @@ async def test_a_case_without_successful_requests_is_inconclusive(bench: Bench) 
     assert "too few requests succeeded" in unsure.reason
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 async def test_cases_end_early_once_they_are_decided(retrying_bench: Bench) -> None:
     """The lab counts as many requests as are stored, at most the plan's maximum.

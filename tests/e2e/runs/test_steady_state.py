@@ -57,6 +57,7 @@ async def test_a_system_that_stays_unhealthy_is_not_recovered(bench: Bench) -> N
     assert record.recovery is Recovery.UNVERIFIED
 
 
+@pytest.mark.exhaustive
 async def test_a_steady_state_that_cannot_be_checked_afterwards_costs_no_verdict(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +82,7 @@ async def test_a_steady_state_that_cannot_be_checked_afterwards_costs_no_verdict
     assert not report.recovery_verified
 
 
+@pytest.mark.exhaustive
 async def test_a_disabled_steady_state_check_sends_no_requests(bench: Bench) -> None:
     """Only the baseline's requests go without a header."""
     await bench.run(bench.small_plan(steady_state={"check": False}))
@@ -102,6 +104,7 @@ async def test_excluded_cases_are_not_measured_and_not_missed(bench: Bench) -> N
     assert (await counters(bench))["entry_baggage"].get(tokens, 0) == 0
 
 
+@pytest.mark.exhaustive
 async def test_a_service_without_remaining_cases_is_not_broken(bench: Bench) -> None:
     """The plan excludes its single case, and its partner was not reached: no fault, no rules, and a word on why."""
     bench.lab.misbehave(unseen("shipping"))

@@ -72,6 +72,7 @@ async def test_a_bad_baseline_ends_the_load_test(bench: Bench) -> None:
     assert [result.case_id for result in await bench.store.results.all(found.execution_id)] == ["baseline"]
 
 
+@pytest.mark.exhaustive
 async def test_failing_requests_end_a_run_in_progress(bench: Bench) -> None:
     """Here somebody else breaks the entry for good. Everything of ours goes off at once."""
     watch = {"request": {"error_rate": "20%", "over": 5, "every": "100ms"}}

@@ -199,6 +199,7 @@ async def test_every_pair_is_broken_for_real_and_differences_are_reported(trio: 
     assert any("1 of 3 agree with the rules (status 3, body 3, verdict 1)" in line for line in lines)
 
 
+@pytest.mark.exhaustive
 async def test_only_pairs_in_doubt_are_broken_for_real_by_default(trio: Trio) -> None:
     """Left is removed, and a substitute status stands for it. One pair of it shows whether the substitute is right."""
     summary = await trio.run(trio.plan(exclude=["*+slow"]))
@@ -268,6 +269,7 @@ async def test_a_killed_worker_costs_no_pair(idle_trio: Trio) -> None:
     ]
 
 
+@pytest.mark.exhaustive
 async def test_a_refused_fault_leaves_its_pair_unchecked(trio: Trio) -> None:
     """The reason is kept, the other fault is closed, the other pairs go on, and the verdict is unchanged."""
     refuse = Instruction(endpoint=Endpoint.FAULT_STATUS, action=Action.REPLACE, contains=f"-{LEFT_RIGHT}/status")

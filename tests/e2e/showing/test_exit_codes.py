@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as Xml
 
+import pytest
+
 from domain.executions.outcome import ExitCode
 from domain.resilience.kind import KIND
 from domain.resilience.model import Phase
@@ -88,6 +90,7 @@ async def test_4_means_the_run_was_stopped(bench: Bench) -> None:
     assert found.outcome["failure"]["code"] == "STEADY_STATE_NOT_MET"
 
 
+@pytest.mark.exhaustive
 async def test_5_means_something_may_still_be_on(bench: Bench) -> None:
     """This code takes precedence over the verdict, which failed as well."""
     async with going_on(bench, load={"requests": 60, "concurrency": 1}, timeouts={"stability": "3s"}) as running:
@@ -98,6 +101,7 @@ async def test_5_means_something_may_still_be_on(bench: Bench) -> None:
     assert "everything is off again" in found.failures
 
 
+@pytest.mark.exhaustive
 async def test_6_means_too_little_was_measured(bench: Bench) -> None:
     """Nothing was recorded of one of two services."""
     bench.lab.misbehave(unseen("reviews"))
@@ -105,6 +109,7 @@ async def test_6_means_too_little_was_measured(bench: Bench) -> None:
     assert (found.said.code, found.failures) == (ExitCode.INCONCLUSIVE, {"the run comes to a verdict"}), found
 
 
+@pytest.mark.exhaustive
 async def test_7_means_the_namespace_is_taken(bench: Bench) -> None:
     """A different run holds it, and goes on untouched."""
     holder = await bench.start(bench.small_plan(load=LONG_LOAD), workflow_id=f"other/{bench.name}")
@@ -119,6 +124,7 @@ async def test_7_means_the_namespace_is_taken(bench: Bench) -> None:
     await bench.lock_ended(holder)
 
 
+@pytest.mark.exhaustive
 async def test_130_means_the_run_was_cancelled(bench: Bench) -> None:
     """Somebody else cancels it. The command that follows the run ends when everything is off."""
     async with going_on(bench, load=LONG_LOAD) as running:

@@ -106,6 +106,7 @@ async def test_a_run_does_what_its_preview_promised(bench: Bench, monkeypatch: p
     assert preview.rules.at_least == len(acting) + preview.rules.services
 
 
+@pytest.mark.exhaustive
 async def test_rules_have_the_number_and_ttl_of_the_preview(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's own state has both from the proxy."""
     plan = bench.small_plan()

@@ -176,6 +176,7 @@ async def test_a_failed_run_shows_its_error_in_every_view(bench: Bench) -> None:
         assert "status failed, phase FAILED" in text
 
 
+@pytest.mark.exhaustive
 async def test_a_run_cancelled_during_a_fault_shows_no_fault_as_running(bench: Bench) -> None:
     """Its windows have closed, so no fault runs, although the run never got the fault's report."""
     handle = await bench.start(bench.small_plan())
@@ -224,6 +225,7 @@ async def test_a_run_with_refused_input_is_shown_as_failed(bench: Bench) -> None
     assert "finished not yet" not in showing.text
 
 
+@pytest.mark.exhaustive
 async def test_the_store_and_the_run_agree_on_services_without_a_failure(bench: Bench) -> None:
     """Here no traffic reaches a service: no fault, no rules, and a word on why."""
     bench.lab.misbehave(unseen("shipping"))

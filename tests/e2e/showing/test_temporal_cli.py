@@ -61,6 +61,7 @@ async def test_the_cli_can_query_and_cancel_a_run(bench: Bench) -> None:
     assert (await bench.store.executions.row(report.execution_id)).run_status is RunStatus.CANCELLED
 
 
+@pytest.mark.exhaustive
 async def test_the_cli_can_terminate_a_run(bench: Bench) -> None:
     """Here during a fault, which is recovered all the same."""
     await start(bench, {"plan": bench.small_plan()})

@@ -170,6 +170,7 @@ async def outcomes(bench: Bench, execution_id: int) -> dict[str, tuple[CaseOutco
     return {result.case_id: (result.outcome, result.verdict) for result in await bench.store.results.all(execution_id)}
 
 
+@pytest.mark.exhaustive
 async def test_a_service_called_only_on_failure_joins_and_its_cases_are_measured(joined: Bench) -> None:
     summary = await joined.run(two_broken(joined))
     found = await outcomes(joined, summary.execution_id)
@@ -179,7 +180,7 @@ async def test_a_service_called_only_on_failure_joins_and_its_cases_are_measured
     assert joined.lab.state().clean
 
 
-@pytest.mark.parametrize("endpoint", mostly_exhaustive([Endpoint.RECORDING_ENTRIES, Endpoint.RECORDING_START]))
+@pytest.mark.parametrize("endpoint", mostly_exhaustive([Endpoint.RECORDING_START, Endpoint.RECORDING_ENTRIES]))
 async def test_a_pair_is_not_passed_when_its_calls_cannot_be_seen(listing: Bench, endpoint: Endpoint) -> None:
     """The proxy has forgotten its recordings, or starts none.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 from temporalio.client import Client
 
@@ -18,6 +19,7 @@ LARGE = "x" * 500_000
 LARGEST_EVENT = 16_384
 
 
+@pytest.mark.exhaustive
 async def test_large_bodies_are_in_no_history(temporal: Client, tmp_path: Path) -> None:
     """Services answer with half a megabyte each, recorded, replayed and measured. The store has the bodies in full."""
     topology = yaml.safe_load((ROOT / "examples" / "shop-topology.yaml").read_text())

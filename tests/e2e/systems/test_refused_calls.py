@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from temporalio.client import Client
 
 from domain.calls.model import FoundBy
@@ -48,6 +49,7 @@ SYSTEM = Topology.model_validate(
 QUICK = LabSettings(rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect_every=0.05)
 
 
+@pytest.mark.exhaustive
 async def test_a_removed_service_refuses_connections_while_it_is_recorded(temporal: Client, tmp_path: Path) -> None:
     """Its rule has to answer 503, which the page does not take for a refused connection, so the real answers count.
 

@@ -30,8 +30,7 @@ NOT_READY = (ErrorCode.INTERCEPTOR_NOT_READY, Recovery.VERIFIED)
             (2, NOT_STABLE, Phase.INJECTING_AND_REPLAYING, 0),
             (4, UNVERIFIED, Phase.INJECTING_AND_REPLAYING, 0),
             (6, UNVERIFIED, Phase.LOAD_TEST_BASELINE, 2),
-        ],
-        daily=2,
+        ]
     ),
     ids=[
         "after the fault",

@@ -70,6 +70,7 @@ async def test_a_run_on_real_services_finds_the_pair_that_fails(
     assert len(page["books"]) == 4
 
 
+@pytest.mark.exhaustive
 async def test_services_that_call_around_the_lab_are_skipped_and_not_passed(
     temporal: Client, shop: Bookshop, tmp_path: Path
 ) -> None:
