@@ -1,6 +1,6 @@
 """Alembic's part of a migration: it brings a schema to the newest version.
 
-Imported only where a schema is not at that version: the import takes a fifth of a second, as much as a short command.
+Imported only where a schema is not at that version: the import alone takes a good part of a short command.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _ID_ATTEMPTS = 5
 
 
 def _insert(work: AsyncSession, table: type[SQLModel]) -> Any:
-    # Only the dialect in use: importing PostgreSQL's takes as long as importing all of our tables.
+    # Only the dialect in use: every command would import PostgreSQL's, which few stores need.
     dialect = import_module(f"sqlalchemy.dialects.{work.get_bind().dialect.name}")
     return dialect.insert(inspect(table).local_table)
 

@@ -91,14 +91,12 @@ async def killed(
     ):
         if moment is Moment.AMID:
             lab.misbehave(AMID_WORK)
-        dying = await bench.dying_worker(str(places[0]), moment)
         handle = await bench.start()
         deaths = 0
-        while await died(bench, dying, handle):
-            deaths += 1
-            if deaths == len(places):
+        for place in places:
+            if not await died(bench, await bench.dying_worker(str(place), moment), handle):
                 break
-            dying = await bench.dying_worker(str(places[deaths]), moment)
+            deaths += 1
         if not deaths:
             return 1, [f"the worker never came there: {bench.said[-2000:]}"]
         async with worker.running(temporal, bench.settings):

@@ -9,14 +9,12 @@ import pytest
 from _pytest.mark import ParameterSet
 
 
-def mostly_exhaustive(values: Iterable[Any], *, daily: int = 1) -> list[ParameterSet]:
-    """Mark all but the first `daily` values as exhaustive.
+def mostly_exhaustive(values: Iterable[Any]) -> list[ParameterSet]:
+    """Mark all values but the first as exhaustive.
 
     For tests that each cost a run, and whose values are of one kind. A value of several parameters is a tuple.
     """
     return [
-        pytest.param(
-            *(value if isinstance(value, tuple) else (value,)), marks=() if number < daily else pytest.mark.exhaustive
-        )
+        pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.exhaustive if number else ())
         for number, value in enumerate(values)
     ]

@@ -14,12 +14,11 @@ from temporalio.client import Client, WorkflowFailureError
 
 from domain.executions.windows import SETTLED, WindowKind
 from domain.resilience.model import Phase
-from lab import Lab, Misbehaviour, PortChoice
+from lab import Misbehaviour
 from lab.misbehaviour.misbehave import Action, Instruction
 from lab.misbehaviour.names import Endpoint
-from tests.support.runs.bench import Bench, brisk_shop, until
-from tests.support.runs.fixtures import QUICK
-from worker import running
+from tests.support.runs.bench import brisk_shop, until
+from tests.support.runs.fixtures import opened_bench
 
 SIZE = "8m"
 BLOCK = 4096
@@ -85,36 +84,34 @@ class Filler:
 
 async def test_a_full_disk_does_not_delay_the_removal_of_a_fault(temporal: Client, small_disk: Path) -> None:
     """It is removed while nothing can be written. The run's end and its log lines are written once there is space."""
-    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(temporal, lab, small_disk)
-        async with running(temporal, bench.settings), bench:
-            lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
-            handle = await bench.start(bench.small_plan("reviews"))
-            await bench.until_state(
-                handle,
-                lambda state: any(row.kind == "fault" and row.state == "open" for row in state.windows),
-                "a fault",
-            )
-            filler = Filler(small_disk)
-            await asyncio.to_thread(filler.fill)
-            assert lab.state().faults
-            await handle.cancel()
+    async with opened_bench(temporal, small_disk, brisk_shop()) as bench:
+        bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
+        handle = await bench.start(bench.small_plan("reviews"))
+        await bench.until_state(
+            handle,
+            lambda state: any(row.kind == "fault" and row.state == "open" for row in state.windows),
+            "a fault",
+        )
+        filler = Filler(small_disk)
+        await asyncio.to_thread(filler.fill)
+        assert bench.lab.state().faults
+        await handle.cancel()
 
-            async def removed() -> bool:
-                return not lab.state().faults
+        async def removed() -> bool:
+            return not bench.lab.state().faults
 
-            await until(removed, "the fault to be gone")
-            rows = [row for row in await bench.store.ledger.unsettled() if row.kind is WindowKind.FAULT]
-            assert [row.state in SETTLED for row in rows] == [False], "the disk was not full"
-            assert await asyncio.to_thread(filler.refuses)
-            filler.free()
-            with pytest.raises(WorkflowFailureError):
-                await handle.result()
-            report = await bench.lock_ended(handle)
-            assert report is not None
-            assert report.recovery_verified
-            row = await bench.store.executions.row(report.execution_id)
-            assert (row.status, row.finished_at is not None) == (Phase.CANCELLED, True)
-            assert await bench.store.ledger.unsettled() == []
-            lines = [entry.message for entry in await bench.store.logs.of(report.execution_id)]
-            assert any("is gone from reviews" in line for line in lines)
+        await until(removed, "the fault to be gone")
+        rows = [row for row in await bench.store.ledger.unsettled() if row.kind is WindowKind.FAULT]
+        assert [row.state in SETTLED for row in rows] == [False], "the disk was not full"
+        assert await asyncio.to_thread(filler.refuses)
+        filler.free()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        report = await bench.lock_ended(handle)
+        assert report is not None
+        assert report.recovery_verified
+        row = await bench.store.executions.row(report.execution_id)
+        assert (row.status, row.finished_at is not None) == (Phase.CANCELLED, True)
+        assert await bench.store.ledger.unsettled() == []
+        lines = [entry.message for entry in await bench.store.logs.of(report.execution_id)]
+        assert any("is gone from reviews" in line for line in lines)

@@ -16,12 +16,10 @@ from domain.executions.windows import LedgerState
 from domain.faults.model import InjectionState
 from domain.measuring.load import CaseOutcome
 from domain.resilience.model import Phase, ResilienceSummary
-from lab import Lab, PortChoice
 from tests.support.http import http_client
 from tests.support.runs.bench import STEADY_REQUESTS, Bench, unhurried_example
-from tests.support.runs.fixtures import QUICK
+from tests.support.runs.fixtures import opened_bench
 from tests.support.store.counting import row_counts
-from worker import running
 
 PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shipping"}
 
@@ -37,13 +35,11 @@ class Whole:
 
 @pytest.fixture(scope="module")
 async def whole(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Whole]:
-    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(temporal, lab, tmp_path_factory.mktemp("whole"))
-        async with running(temporal, bench.settings), bench:
-            handle = await bench.start()
-            summary = await handle.result()
-            await bench.lock_ended(handle)
-            yield Whole(bench, handle, summary)
+    async with opened_bench(temporal, tmp_path_factory.mktemp("whole"), unhurried_example("shop")) as bench:
+        handle = await bench.start()
+        summary = await handle.result()
+        await bench.lock_ended(handle)
+        yield Whole(bench, handle, summary)
 
 
 async def test_the_planted_pairs_fail_and_nothing_else(whole: Whole) -> None:

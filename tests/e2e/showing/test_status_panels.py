@@ -18,16 +18,15 @@ from cli.ui.panels import panel_lines
 from domain.executions.execution import RunStatus
 from domain.resilience.kind import KIND
 from domain.resilience.state import ResilienceState
-from lab import Lab, Misbehaviour, PortChoice
+from lab import Misbehaviour
 from reports.build.gather import gather
 from reports.build.stored_state import stored_state
 from reports.forms import as_html
 from reports.model.report import Report
 from tests.support.cli.terminal import Terminal
 from tests.support.runs.bench import PATIENCE, Bench, brisk_shop, unseen
-from tests.support.runs.fixtures import QUICK
+from tests.support.runs.fixtures import opened_bench
 from tests.support.runs.panel_fields import FIELDS, Field, text_of
-from worker import running
 
 
 @dataclass
@@ -109,10 +108,8 @@ async def _command(bench: Bench, name: str) -> Terminal:
 @pytest.fixture(scope="module")
 async def seen(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
     """A run that completes, with failing cases."""
-    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(temporal, lab, tmp_path_factory.mktemp("panels"))
-        async with running(temporal, bench.settings), bench:
-            yield await _seen(bench, bench.plan(load={"requests": 2, "concurrency": 2}))
+    async with opened_bench(temporal, tmp_path_factory.mktemp("panels"), brisk_shop()) as bench:
+        yield await _seen(bench, bench.plan(load={"requests": 2, "concurrency": 2}))
 
 
 async def test_every_field_is_shown_in_every_view(seen: Seen) -> None:

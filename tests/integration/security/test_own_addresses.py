@@ -25,11 +25,9 @@ from clients.temporal.embedded_settings import DevServerSettings
 from clients.temporal.listening import ports_of_server_at
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
-from lab import Lab, PortChoice
 from tests.support.http import http_client
-from tests.support.runs.bench import THIS_MACHINE, Bench, brisk_shop
-from tests.support.runs.fixtures import QUICK
-from worker import running
+from tests.support.runs.bench import THIS_MACHINE, brisk_shop
+from tests.support.runs.fixtures import opened_bench
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +45,19 @@ async def test_a_plan_cannot_post_to_the_web_ui_of_this_machine(server: RunningS
     """The attack: a workflow of anybody's choice, started through the Web UI. The worker allows every port."""
     posted = f"{server.ui}/api/v1/namespaces/default/workflows/planted"
     forged = {"content-type": "application/json", "x-csrf-token": "forged", "cookie": "_csrf=${env:HOLDFAST_SECRET_X}"}
-    async with Lab(brisk_shop(), settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(server.client, lab, tmp_path)
-        async with running(server.client, bench.settings), bench:
-            request = {
-                "method": "POST",
-                "url": posted,
-                "headers": forged,
-                "json": {"workflowType": {"name": "Planted"}, "taskQueue": {"name": "nobody"}},
-                "repeatable": True,
-            }
-            handle = await bench.start(bench.small_plan(request=request))
-            with pytest.raises(WorkflowFailureError) as raised:
-                await handle.result()
-            assert lab.state().clean
-            assert not lab.calls
+    async with opened_bench(server.client, tmp_path, brisk_shop()) as bench:
+        request = {
+            "method": "POST",
+            "url": posted,
+            "headers": forged,
+            "json": {"workflowType": {"name": "Planted"}, "taskQueue": {"name": "nobody"}},
+            "repeatable": True,
+        }
+        handle = await bench.start(bench.small_plan(request=request))
+        with pytest.raises(WorkflowFailureError) as raised:
+            await handle.result()
+        assert bench.lab.state().clean
+        assert not bench.lab.calls
     assert isinstance(raised.value.cause, ApplicationError)
     failure = RunFailure.model_validate(raised.value.cause.details[0])
     assert (failure.code, failure.recovery) == (ErrorCode.OUTSIDE_GUARDRAILS, Recovery.NOT_NEEDED)

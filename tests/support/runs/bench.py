@@ -94,18 +94,18 @@ def unhurried(topology: Topology, *, backoffs: float = UNHURRIED) -> Topology:
     return topology.model_copy(update={"services": tuple(services)})
 
 
-def unhurried_example(name: str) -> Topology:
-    """Load one of the examples, unhurried."""
-    return unhurried(load_topology(ROOT / "examples" / f"{name}-topology.yaml"))
+def unhurried_example(name: str, *, backoffs: float = UNHURRIED) -> Topology:
+    """Load one of the examples, unhurried. `backoffs`: how many times longer than there its services wait to retry."""
+    return unhurried(load_topology(ROOT / "examples" / f"{name}-topology.yaml"), backoffs=backoffs)
 
 
-def brisk_shop(*, backoffs: float = 0) -> Topology:
-    """Return the example's shop for tests that judge no time: its services give up late, but retry at once.
+def brisk_shop() -> Topology:
+    """Return the shop for tests that judge no time: its services give up late, but retry at once.
 
     Most of a run of `unhurried` services is their back-offs. Without them no case of the shop is slow, so what must
-    fail is a pair that answers with an error, such as bestsellers and recommendations.
+    fail is a pair that answers with an error, such as `FAILING_PAIR`.
     """
-    return unhurried(load_topology(ROOT / "examples" / "shop-topology.yaml"), backoffs=backoffs)
+    return unhurried_example("shop", backoffs=0)
 
 
 FAILING_PAIR = ("bestsellers", "recommendations")

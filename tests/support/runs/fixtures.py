@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from clients.temporal.connection import ensure_search_attributes
 from lab import Lab, LabSettings, PortChoice, Topology
-from tests.support.runs.bench import PATIENCE, Bench, brisk_shop
+from tests.support.runs.bench import PATIENCE, Bench, brisk_shop, unhurried_example
 from worker import running
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
@@ -68,7 +68,7 @@ async def bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def retrying_bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
     """As `bench`, for tests that compare how long cases take: a retry costs 300 ms, far more than a slow machine."""
-    async with opened_bench(temporal, tmp_path, brisk_shop(backoffs=1)) as bench:
+    async with opened_bench(temporal, tmp_path, unhurried_example("shop", backoffs=1)) as bench:
         yield bench
 
 

@@ -11,20 +11,16 @@ import yaml
 from temporalio.client import Client
 
 from cli.demo.pointing import point_at
-from lab import Lab, PortChoice
 from tests.support.paths import ROOT
 from tests.support.runs.bench import Bench, unhurried_example
-from tests.support.runs.fixtures import QUICK
-from worker import running
+from tests.support.runs.fixtures import opened_bench
 
 
 @pytest.fixture
 async def train_ticket(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
     """Train-ticket, a store, and a worker in this process."""
-    async with Lab(unhurried_example("train-ticket"), settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(temporal, lab, tmp_path)
-        async with running(temporal, bench.settings), bench:
-            yield bench
+    async with opened_bench(temporal, tmp_path, unhurried_example("train-ticket")) as bench:
+        yield bench
 
 
 def plan_for(bench: Bench) -> dict[str, Any]:
