@@ -34,7 +34,9 @@ def benjamini_hochberg(p_values: Sequence[float], q: float) -> list[bool]:
     It accepts the i smallest p-values, for the largest i whose i-th smallest p-value is at most q i/m.
     """
     order = _ascending(p_values)
-    passing = [i for i, index in enumerate(order, 1) if p_values[index] <= q * i / len(p_values)]
+    # Divided in this order, the first and the last line are exactly Holm's. Otherwise rounding could make this rule the
+    # stricter one for a p-value on the line.
+    passing = [i for i, index in enumerate(order, 1) if p_values[index] <= q / (len(p_values) / i)]
     accepted = set(order[: passing[-1]]) if passing else set()
     return [index in accepted for index in range(len(p_values))]
 
