@@ -22,7 +22,9 @@ from reports.forms.html.timeline import chart
 from reports.model.report import CaseState, CoverageReport, Report
 from reports.text import values as words
 from tests.support.paths import ROOT
-from tests.support.reports.sample_reports import BEGAN, NASTY, sample
+from tests.support.reports.sample_cases import NASTY
+from tests.support.reports.sample_reports import sample
+from tests.support.reports.sample_state import BEGAN
 
 _TAG = re.compile(r"<[a-z][^<>]*>", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"""\b(?:src|href|action|data|poster)\s*=\s*["']?(?!#|data:)[^\s"'>]""", re.IGNORECASE)
