@@ -164,7 +164,12 @@ async def uncancelled(call: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         # Dropping the connection would not stop the peer: it could still act after we had checked and found nothing.
         activity.logger.info("cancelled while the peer is working: waiting for its answer")
-        await asyncio.wait([task])
+        while not task.done():
+            # A second cancel does not end the wait either.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            activity.logger.info("after the cancel, the peer's answer was an error: %s", type(error).__name__)
         raise
 
 

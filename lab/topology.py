@@ -225,7 +225,7 @@ class Topology(Model):
     services: Annotated[tuple[Service, ...], Field(min_length=1, strict=False)]
 
     @model_validator(mode="after")
-    def _references_exist(self) -> Self:
+    def _names_fit_together(self) -> Self:
         names = [service.name for service in self.services]
         if len(set(names)) != len(names):
             raise ValueError("two services have the same name")
@@ -248,7 +248,10 @@ class Topology(Model):
         routes = {(service.name, route.method, route.path) for service in self.services for route in service.routes}
         for caller in self.services:
             for call in caller.calls:
-                rare = [("fallbacks", stand_in.service, stand_in.path) for stand_in in call.fallbacks]
+                field_of_stand_ins = (
+                    "fallbacks" if call.fallbacks else "fallback_path" if call.fallback_path else "fallback_service"
+                )
+                rare = [(field_of_stand_ins, stand_in.service, stand_in.path) for stand_in in call.stand_ins]
                 if call.retry_path is not None:
                     rare.append(("retry_path", call.service, call.retry_path))
                 for field, called, path in rare:

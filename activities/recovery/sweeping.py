@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 from temporalio import activity
@@ -15,9 +18,25 @@ from clients.store.decoding import Rows
 from clients.temporal.runs import RunDirectory
 from domain.errors import HoldfastError
 from domain.executions.sweeping import SweepOrder, SweepReport
+from domain.executions.windows import LedgerEntry, WindowKind
 
 CLOSE_ATTEMPT = timedelta(seconds=30)
-"""Time for one row in one sweep. The next sweep tries again."""
+"""Time to close one row in one sweep. The next sweep tries again."""
+
+AT_ONCE = 16
+"""Rows that are swept at once. One after the other, a few rows of a dead peer would use up the time of every sweep."""
+
+LAST_BEGINNING = timedelta(minutes=8)
+"""No row is begun later than this, so that a sweep ends before its policy does (`workflows/sweeper.py`)."""
+
+
+class _Fate(StrEnum):
+    """What a sweep did about a row."""
+
+    LEFT = "left"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
 
 
 class SweepActivities:
@@ -35,25 +54,50 @@ class SweepActivities:
         A row is abandoned if its window is overdue or not running. The sweep also records the end of runs that ended
         before they held a lock, because nobody else does.
         """
-        closed: list[str] = []
-        cancelled: list[str] = []
-        failed: list[str] = []
         rows = await self._tools.store.ledger.unsettled()
-        failed += _log_damaged(rows)
-        for row in rows:
-            try:
-                if await is_abandoned(self._tools, self._runs, row, server_now):
-                    end = Deadline.after(CLOSE_ATTEMPT)
-                    closing = await close_orphan(self._tools, self._runs, row, end, "sweeper", clock=server_now)
-                    (closed if closing.verified else failed).append(row.window_id)
-                elif not await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
-                    # Its run is gone, but the server did not ask it to close, as after a reset (docs/architecture.md).
-                    await self._runs.cancel(row.window_id, row.run_id)
-                    cancelled.append(row.window_id)
-            except Exception as error:
-                activity.logger.warning("could not sweep %s: %s", row.window_id, _describe(error))
-                failed.append(row.window_id)
-        return SweepReport(closed=closed, cancelled=cancelled, failed=failed, ended=await self._write_missing_ends())
+        _log_damaged(rows)
+        end = Deadline.after(LAST_BEGINNING)
+        locks = [row for row in rows if row.kind is WindowKind.LOCK]
+        swept = await self._sweep_rows([row for row in rows if row.kind is not WindowKind.LOCK], end)
+        # Last, because closing a lock records the run's recovery: whether its windows are seen to be closed.
+        swept += await self._sweep_rows(locks, end)
+
+        def ids(fate: _Fate) -> list[str]:
+            return [row.window_id for row, met in swept if met is fate]
+
+        return SweepReport(
+            closed=ids(_Fate.CLOSED),
+            cancelled=ids(_Fate.CANCELLED),
+            failed=_damaged_of_ledger(rows) + ids(_Fate.FAILED),
+            ended=await self._write_missing_ends(),
+        )
+
+    async def _sweep_rows(self, rows: list[LedgerEntry], end: Deadline) -> list[tuple[LedgerEntry, _Fate]]:
+        """Sweep these rows, some at once. Rows that could not begin before `end` count as failed."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def sweep_in_turn(row: LedgerEntry) -> tuple[LedgerEntry, _Fate]:
+            async with gate:
+                return row, _Fate.FAILED if end.over else await self._sweep_row(row)
+
+        # In random order: when time is short, it is not always the same rows that are left for the next sweep.
+        order = random.sample(rows, len(rows))
+        return await asyncio.gather(*(sweep_in_turn(row) for row in order))
+
+    async def _sweep_row(self, row: LedgerEntry) -> _Fate:
+        try:
+            if await is_abandoned(self._tools, self._runs, row, server_now):
+                end = Deadline.after(CLOSE_ATTEMPT)
+                closing = await close_orphan(self._tools, self._runs, row, end, "sweeper", clock=server_now)
+                return _Fate.CLOSED if closing.verified else _Fate.FAILED
+            if await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
+                return _Fate.LEFT
+            # Its run is gone, but the server did not ask it to close, as after a reset (docs/architecture.md).
+            await self._runs.cancel(row.window_id, row.run_id)
+        except Exception as error:
+            activity.logger.warning("could not sweep %s: %s", row.window_id, _describe(error))
+            return _Fate.FAILED
+        return _Fate.CANCELLED
 
     async def _write_missing_ends(self) -> list[str]:
         ended = []
@@ -68,10 +112,12 @@ class SweepActivities:
         return ended
 
 
-def _log_damaged(rows: Rows[Any]) -> list[str]:
-    """Log unreadable rows, and return the names of those in the ledger."""
+def _log_damaged(rows: Rows[Any]) -> None:
     for damaged in rows.damaged:
         activity.logger.error("%s", damaged)
+
+
+def _damaged_of_ledger(rows: Rows[Any]) -> list[str]:
     return [f"{damaged.table}, {damaged.row}" for damaged in rows.damaged if damaged.table == "ledger"]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from domain.errors import ErrorCode, HoldfastError
 
 _SHOWN = 200
-_REFERENCE = ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY")
+_MISSING_PARENT = ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY")
 _DATA_CLASSES = ("22", "23")
 """SQLSTATE classes of data exceptions and constraint violations."""
 
@@ -27,8 +27,6 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except HoldfastError:
-        raise
     except Exception as error:
         if not isinstance(error, SQLAlchemyError | OSError) and not _is_driver_error(error):
             raise
@@ -42,18 +40,20 @@ def _is_driver_error(error: Exception) -> bool:
 
 def _translate(error: Exception) -> HoldfastError:
     code = _code(error)
-    words = _describe(error)
+    reason = _describe(error)
     if code is ErrorCode.NOT_FOUND:
         return HoldfastError(code, "the store does not have the run or case that this row belongs to")
     if code is ErrorCode.STORE_CONFLICT:
-        return HoldfastError(code, f"the database refuses the row: {words}")
-    return HoldfastError(code, f"the database did not answer: {words}", hint="check HOLDFAST_DATABASE_URL and the disk")
+        return HoldfastError(code, f"the database refuses the row: {reason}")
+    return HoldfastError(
+        code, f"the database could not do this now: {reason}", hint="check HOLDFAST_DATABASE_URL and the disk"
+    )
 
 
 def _code(error: Exception) -> ErrorCode:
     origin = error.orig if isinstance(error, DBAPIError) else error
     state = str(getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None) or "")
-    if state in _REFERENCE:
+    if state in _MISSING_PARENT:
         return ErrorCode.NOT_FOUND
     # A value that the driver cannot even send raises its DataError, which is also a ValueError.
     unfit = isinstance(origin, ValueError) or isinstance(getattr(origin, "__cause__", None), ValueError)

@@ -21,11 +21,20 @@ def ports_of_server_at(port: int) -> set[int]:
         with contextlib.suppress(OSError):
             if not (process / "comm").read_text().startswith("temporal"):
                 continue
-            links = {str(link.readlink()) for link in (process / "fd").iterdir()}
+            links = _open_files(process)
             found = {listening_port for inode, listening_port in listeners.items() if f"socket:[{inode}]" in links}
             if port in found:
                 return found
     return set()
+
+
+def _open_files(process: Path) -> set[str]:
+    found = set()
+    for link in (process / "fd").iterdir():
+        # A busy server closes files between the listing and this look, and its other files still count.
+        with contextlib.suppress(OSError):
+            found.add(str(link.readlink()))
+    return found
 
 
 def _listeners() -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Which cases cannot be measured, and why.
 
-A case is only as good as its worst service.
+A case with an excluded service cannot be measured. The first such service gives its outcome and its reason.
 """
 
 from __future__ import annotations

@@ -21,10 +21,9 @@ MOST_VALUES = 50_000
 """Values in a document. Shared parts (YAML aliases) count each time they are used."""
 
 _LARGEST_INTEGER = 2**63
-_MISTAKES = {
-    "depth": f"nested deeper than {DEEPEST} levels",
-    "values": f"more than {MOST_VALUES} values",
-}
+
+_HALF_A_CHARACTER = "holds half a character (a lone surrogate)"
+_SAVE_AS_UTF_8 = "save the text as UTF-8"
 
 
 class _TooMuchError(Exception):
@@ -46,7 +45,7 @@ class Bounded(Contract):
 def bounded(raw: object) -> Bounded:
     """Copy an input, and check that it is JSON and within bounds.
 
-    Pydantic and the rules rely on this check, which itself relies on nothing.
+    Runs before Pydantic and the rules, which may then take plain JSON for granted.
     """
     copier = _Copier()
     try:
@@ -57,7 +56,10 @@ def bounded(raw: object) -> Bounded:
     size = len(text)
     if size > LARGEST_PLAN:
         message = f"{size} bytes of JSON; at most {LARGEST_PLAN} can be handed to a run"
-        return Bounded(text=None, problems=[Problem(path="", message=message, hint="make request.json smaller")])
+        return Bounded(
+            text=None,
+            problems=[Problem(path="", message=message, hint="shorten its longest part")],
+        )
     return Bounded(text=text, document=document, problems=copier.problems)
 
 
@@ -69,9 +71,9 @@ class _Copier:
     def copy(self, value: object, path: str, depth: int) -> Any:
         self._values += 1
         if depth > DEEPEST:
-            raise _TooMuchError(_MISTAKES["depth"])
+            raise _TooMuchError(f"nested deeper than {DEEPEST} levels")
         if self._values > MOST_VALUES:
-            raise _TooMuchError(_MISTAKES["values"])
+            raise _TooMuchError(f"more than {MOST_VALUES} values")
         if isinstance(value, dict):
             return self._copy_mapping(value, path, depth)
         if isinstance(value, list):
@@ -85,11 +87,14 @@ class _Copier:
     def _copy_mapping(self, value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
         copied = {}
         for name, item in value.items():
-            if isinstance(name, str) and _encodable(name):
-                copied[name] = self.copy(item, inner_path(path, name), depth + 1)
-            else:
+            if not isinstance(name, str):
                 message = f"a field's name must be text, not {kind_of(name)}"
                 self.problems.append(Problem(path=path, message=message, hint="put the name in quotes"))
+            elif not _encodable(name):
+                message = f"a field's name {_HALF_A_CHARACTER}"
+                self.problems.append(Problem(path=path, message=message, hint=_SAVE_AS_UTF_8))
+            else:
+                copied[name] = self.copy(item, inner_path(path, name), depth + 1)
         return copied
 
 
@@ -98,13 +103,15 @@ def _mistake(value: object) -> tuple[str, str] | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return None if _encodable(value) else ("holds half a character (a lone surrogate)", "save the text as UTF-8")
+        return None if _encodable(value) else (_HALF_A_CHARACTER, _SAVE_AS_UTF_8)
     if isinstance(value, int):
         if -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
             return None
         return ("is a whole number of more than 64 bits", "put it in quotes")
     if isinstance(value, float):
-        return None if math.isfinite(value) else (f"{shown(value)} is not a valid number in JSON", "put it in quotes")
+        return (
+            None if math.isfinite(value) else (f"{shown(value)} is not a valid number in JSON", "use a finite number")
+        )
     return (f"is {kind_of(value)}, which JSON does not support", "put it in quotes")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,7 @@ from clients.store.engine import writing
 from clients.store.store import Store
 from clients.temporal.runs import RunDirectory
 from domain.executions.execution import Execution
-from domain.executions.sweeping import SweepOrder
+from domain.executions.sweeping import SweepOrder, SweepReport
 from domain.executions.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
 from domain.faults.driving import FaultIntent
 from domain.faults.model import FaultOrder
@@ -194,6 +195,42 @@ async def test_the_sweeper_closes_the_other_rows_beside_a_damaged_row(stage: Sta
         assert (left[0].window_id in report.closed, still_on) == (True, set())
     else:
         assert (len(report.failed), still_on) == (1, {left[0].peer_name})
+
+
+async def _sweep_abandoned_faults(stage: Stage, number: int) -> SweepReport:
+    for window in range(number):
+        row = row_of(WindowKind.FAULT, stage.execution, stage.plan, LEFT, f"0190aaaa-0000-7000-8000-{window:012x}")
+        await opened(stage.tools.store, row)
+    sweeping = SweepActivities(stage.tools, cast("RunDirectory", Nobody()))
+    return await ActivityEnvironment().run(sweeping.sweep, SweepOrder())
+
+
+async def test_rows_of_a_dead_peer_do_not_use_up_a_sweep(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row takes long when its peer does not answer, and other rows do not wait for it."""
+    together = asyncio.Barrier(12)
+    closed: list[WindowKind] = []
+
+    async def close_slowly(_: Toolbox, __: RunDirectory, row: LedgerEntry, *___: Any, **____: Any) -> Closing:
+        if row.kind is not WindowKind.LOCK:
+            await together.wait()
+        closed.append(row.kind)
+        return Closing(verified=True)
+
+    monkeypatch.setattr("activities.recovery.sweeping.close_orphan", close_slowly)
+    await opened(stage.tools.store, row_of(WindowKind.LOCK, stage.execution, stage.plan))
+    report = await _sweep_abandoned_faults(stage, 12)
+    assert (len(report.closed), report.failed) == (13, [])
+    # Closing a lock records whether its run's windows are closed.
+    assert closed == [WindowKind.FAULT] * 12 + [WindowKind.LOCK]
+
+
+async def test_rows_that_a_sweep_has_no_time_for_are_left_to_the_next(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.recovery.sweeping.LAST_BEGINNING", timedelta(0))
+    report = await _sweep_abandoned_faults(stage, 2)
+    assert (report.closed, len(report.failed)) == ([], 2)
+    assert len(await stage.tools.store.ledger.unsettled()) == 2
 
 
 async def test_late_closing_removes_rules_and_verifies_that_none_acts(stage: Stage) -> None:

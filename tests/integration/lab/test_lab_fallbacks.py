@@ -125,6 +125,7 @@ async def test_an_answer_that_comes_too_late_is_no_answer() -> None:
         ({"fallback_on": "status"}, "fallback_on is for a call with a fallback"),
         ({"required": True, "fallback_on": "status"}, "fallback_on is for a call with a fallback"),
         ({"fallback": 1, "fallback_on": "timeout"}, "fallback_on"),
+        ({"fallback_service": "c", "fallback_path": "/api/z"}, "fallback_path asks c for GET /api/z"),
         ({"fallback_service": "c", **CHAIN}, "exclude each other"),
         ({"fallback": 1, **CHAIN}, "exclude each other"),
         ({"required": True, **CHAIN}, "exclude each other"),

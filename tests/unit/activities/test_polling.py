@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -11,7 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.base import poll, step
+from activities.base import poll, step, uncancelled
 from activities.clocks import Deadline
 from activities.toolbox import Toolbox
 from clients.secrets.values import Secrets
@@ -92,6 +93,38 @@ async def test_a_cancel_ends_polling_at_once() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert looks.count == 1
+
+
+async def test_a_call_is_finished_despite_cancels(caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is cancelled: the peer may act until it has answered. An error that it answers with is noted."""
+    begun, answer = asyncio.Event(), asyncio.Event()
+    ended = False
+
+    async def call() -> None:
+        nonlocal ended
+        begun.set()
+        await answer.wait()
+        ended = True
+        raise MAY_PASS
+
+    unread: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
+    environment = ActivityEnvironment()
+    acting = asyncio.create_task(environment.run(uncancelled, call()))
+    await begun.wait()
+    for _ in range(2):
+        acting.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not acting.done()
+    answer.set()
+    with caplog.at_level("INFO"), pytest.raises(asyncio.CancelledError):
+        await acting
+    assert ended
+    assert "the peer's answer was an error: HoldfastError" in caplog.text
+    del acting
+    gc.collect()
+    assert unread == []
 
 
 class Steps:

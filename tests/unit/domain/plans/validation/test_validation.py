@@ -126,6 +126,7 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("request", "json"), {"a": {1, 2}}, "request.json.a", "is a set, which JSON does not support"),
     (("request", "json"), {"a": 2**70}, "request.json.a", "more than 64 bits"),
     (("request", "json"), {1: "a"}, "request.json", "a field's name must be text"),
+    (("request", "json"), {"\ud800": "a"}, "request.json", "a field's name holds half a character"),
     (("description",), "\ud800", "description", "half a character"),
     (("request", "json"), "x" * 300_000, "", "bytes of JSON; at most 262144"),
     (("request", "json"), [0] * 60_000, "", "more than 50000 values"),
