@@ -29,6 +29,18 @@ T = TypeVar("T")
 
 _BEATS_PER_TIMEOUT = 3
 
+_LONGEST_ERROR = 4_000
+"""Most characters of an error that leave the worker.
+
+The text may quote a peer, and the history keeps it.
+"""
+
+_UNEXPECTED_ATTEMPTS = 3
+"""Attempts of an activity that fails with a defect of ours.
+
+Two retries, in case the failure was transient. Then the error ends the activity.
+"""
+
 
 class WithTools(Protocol):
     """The attributes that every class of activities has."""
@@ -98,19 +110,6 @@ def step(
     return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, R]]", body)
 
 
-_LONGEST_ERROR = 4_000
-"""Most characters of an error that leave the worker.
-
-The text may quote a peer, and the history keeps it.
-"""
-
-_UNEXPECTED_ATTEMPTS = 3
-"""Attempts of an activity that fails with a defect of ours.
-
-Two retries, in case the failure was transient. Then the error ends the activity.
-"""
-
-
 class NotRepeatedError(HoldfastError):
     """An error that is never retried, even if its code usually is."""
 
@@ -120,11 +119,11 @@ class NotRepeatedError(HoldfastError):
         return super().kind.model_copy(update={"retryable": False})
 
 
-async def without_repeating(work: Callable[[], Awaitable[T]], *, end: Deadline, every: timedelta) -> T:
-    """Do the work that follows an act which must happen once.
+async def retry_within_attempt(work: Callable[[], Awaitable[T]], *, end: Deadline, every: timedelta) -> T:
+    """Retry work within this attempt of the activity, until `end`.
 
-    Errors that may pass are tried again here until `end`. Any error left then ends the activity, because another
-    attempt would begin with the act.
+    For work that follows an act which must happen once: another attempt would repeat the act. So errors that may pass
+    are tried again here, and the last one is final.
 
     Raises:
         NotRepeatedError: with the code of the last error, or UNEXPECTED for a defect of ours.
@@ -142,18 +141,18 @@ async def without_repeating(work: Callable[[], Awaitable[T]], *, end: Deadline, 
     try:
         found = await poll(once, end=end, every=every)
     except HoldfastError as error:
-        raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
+        raise NotRepeatedError(error.code, error.message, hint=error.hint, problems=error.problems) from error
     except Exception as error:
         activity.logger.exception("unexpected error in %s", activity.info().activity_type)
         raise NotRepeatedError(
             ErrorCode.UNEXPECTED, f"unexpected {type(error).__name__}: see the worker's log"
         ) from None
     if found is None and last is not None:
-        raise NotRepeatedError(last.code, last.message, hint=last.hint)
+        raise NotRepeatedError(last.code, last.message, hint=last.hint, problems=last.problems)
     return cast("tuple[T]", found)[0]
 
 
-async def uncancelled(call: Coroutine[Any, Any, T]) -> T:
+async def finish_despite_cancel(call: Coroutine[Any, Any, T]) -> T:
     """Finish a call that switches something on, even when cancelled meanwhile.
 
     The cancel is raised once the call has ended. The client's own total timeout bounds the wait.

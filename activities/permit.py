@@ -28,11 +28,11 @@ from temporalio import activity
 
 from activities.base import WithTools, step
 from activities.clocks import server_now
-from activities.run.window_rows import identity
+from activities.run.window_rows import why_foreign_row
 from activities.toolbox import Subject, Toolbox
 from domain.errors import ErrorCode, HoldfastError, Problem
 from domain.executions.permit_facts import Caller, Standing
-from domain.executions.permits import Decision, Need, decide, stranger, too_many_faults
+from domain.executions.permits import Decision, Need, decide, why_foreign_caller, why_too_many_faults
 from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
 from domain.guardrails.check import outside, too_few_for_pairs
 from domain.names import WorkflowType, lock_of
@@ -65,6 +65,55 @@ O = TypeVar("O", bound=OfExecution)  # noqa: E741 - an order
 R = TypeVar("R")
 T = TypeVar("T")
 Anything = TypeVar("Anything", bound=Callable[..., Any])
+
+
+INJECT = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT, WindowKind.PAIR_FAULT])
+"""Inject the fault of the window's service."""
+
+REPLAY = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT], states=[LedgerState.OPEN])
+"""Send recorded requests to the broken service."""
+
+RECORD = Need(callers=[WorkflowType.RECORDING_WINDOW], kinds=[WindowKind.RECORDING])
+"""Begin the recordings of the analysis, and send the plan's request to be recorded."""
+
+RECORD_CALLS = Need(callers=[WorkflowType.CALLS_WINDOW], kinds=[WindowKind.CALLS])
+"""Begin the recordings that stay on while services are broken."""
+
+READ_CALLS = Need(
+    callers=[WorkflowType.RESILIENCE_TEST], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN], of_the_run=True
+)
+"""Read those recordings, and send healthy requests to see that everything has arrived in them.
+
+The run itself reads, while the calls window holds the recordings open.
+"""
+
+SEND_REQUEST = Need(
+    callers=[WorkflowType.FAULT_WINDOW, WorkflowType.PAIRS_WINDOW],
+    kinds=[WindowKind.FAULT, WindowKind.PAIRS],
+    states=[LedgerState.OPEN],
+)
+"""Send the plan's request while services are broken."""
+
+UPSERT = Need(callers=[WorkflowType.RULES_WINDOW], kinds=[WindowKind.RULES])
+"""Install the rules."""
+
+MEASURE = Need(callers=[WorkflowType.LOAD_PAGE], covered_by=WindowKind.RULES, states=[LedgerState.OPEN])
+"""Load-test a batch of cases. A page holds nothing itself, so the rules window's row covers it."""
+
+COMPARE = Need(callers=[WorkflowType.PAIRS_WINDOW], kinds=[WindowKind.PAIRS], states=[LedgerState.OPEN])
+"""Compare a pair's answers under two real faults with those under its rules."""
+
+OF_THE_RUN = Need(callers=[WorkflowType.RESILIENCE_TEST])
+"""See the steady state, and watch stop conditions. Only the lock covers these."""
+
+TAKE_LOCK = Need(
+    callers=[WorkflowType.ENVIRONMENT_LOCK], kinds=[WindowKind.LOCK], states=[LedgerState.INTENT], under_lock=False,
+    checks_halt_itself=True,
+)  # fmt: skip
+"""Check everything before a run, which takes the lock and may clean up first.
+
+A halt is reported under a code of its own.
+"""
 
 
 @dataclass(frozen=True)
@@ -146,7 +195,7 @@ def writes(
         @functools.wraps(work)
         async def checked(self: S, order: O) -> R:
             standing = await self._tools.store.standings.of(order.execution_id)
-            if why := stranger(list(callers), caller(), standing):
+            if why := why_foreign_caller(list(callers), caller(), standing):
                 raise no_permit(why)
             return await work(self, order)
 
@@ -199,21 +248,21 @@ async def obtain_permit(tools: Toolbox, need: Need, execution_id: int) -> Permit
     subject = await tools.subject(execution_id)
     decision = decide(need, caller(), standing, lock_of(subject.execution), server_now())
     if decision.halted:
-        await _await_cancel(subject)
+        await _give_cancel_time(subject)
     if decision.refused:
         raise no_permit(decision.refused)
-    _refuse_plan(tools, subject.plan, decision)
-    _refuse_row(subject, standing, decision.row)
+    _require_allowed_plan(tools, subject.plan, decision)
+    _require_own_row(subject, standing, decision.row)
     return Permit(subject, decision.row)
 
 
-async def _await_cancel(subject: Subject) -> None:
+async def _give_cancel_time(subject: Subject) -> None:
     # A halt also cancels every run. One heartbeat timeout lets that cancel arrive before the refusal does, so that the
     # run ends as cancelled and not as failed.
     await asyncio.sleep(subject.execution.timing.heartbeat_timeout.total_seconds())
 
 
-def _refuse_plan(tools: Toolbox, plan: Plan, decision: Decision) -> None:
+def _require_allowed_plan(tools: Toolbox, plan: Plan, decision: Decision) -> None:
     problems = list(rule_problems(canonical_json(plan)))
     if problems:
         raise no_permit(f"the plan breaks today's rules, {in_one_sentence(problems)}", problems)
@@ -231,20 +280,20 @@ def rule_problems(plan_json: str) -> tuple[Problem, ...]:
     return tuple(check_plan(json.loads(plan_json))[1])
 
 
-def _refuse_row(subject: Subject, standing: Standing, row: LedgerEntry | None) -> None:
+def _require_own_row(subject: Subject, standing: Standing, row: LedgerEntry | None) -> None:
     if row is None:
         return
-    if why := identity(row, subject.execution, subject.plan):
+    if why := why_foreign_row(row, subject.execution, subject.plan):
         raise no_permit(why)
-    if why := too_many_faults(standing, row, subject.plan.safety.max_active_faults):
+    if why := why_too_many_faults(standing, row, subject.plan.safety.max_active_faults):
         raise no_permit(why)
 
 
-async def may_ask_again(tools: Toolbox, subject: Subject) -> str:
-    """Return why the lock must not check the steady state, or nothing.
+async def why_not_check_steady_state(tools: Toolbox, subject: Subject) -> str:
+    """Return why this caller must not check the steady state; empty if it may.
 
-    The lock checks it when everything is off. A halt or a broken rule does not prevent that. It is refused only if the
-    caller is not the run's lock, or if the request would go where this worker no longer sends anything.
+    The run's lock checks it when everything is off. A halt or a broken rule does not prevent that. It is refused only
+    if the caller is not the run's lock, or if the request would go where this worker no longer sends anything.
     """
     asking = caller()
     mine = (asking.workflow_id, asking.run_id)
@@ -255,35 +304,3 @@ async def may_ask_again(tools: Toolbox, subject: Subject) -> str:
     where = ("system.namespace", "request.")
     problems = [problem for problem in outside(subject.plan, tools.rails) if problem.path.startswith(where)]
     return f"the worker does not allow it any more, {in_one_sentence(problems)}" if problems else ""
-
-
-INJECT = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT, WindowKind.PAIR_FAULT])
-REPLAY = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT], states=[LedgerState.OPEN])
-RECORD = Need(callers=[WorkflowType.RECORDING_WINDOW], kinds=[WindowKind.RECORDING])
-RECORD_CALLS = Need(callers=[WorkflowType.CALLS_WINDOW], kinds=[WindowKind.CALLS])
-READ_CALLS = Need(
-    callers=[WorkflowType.RESILIENCE_TEST], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN], of_the_run=True
-)
-"""The run itself reads, while the calls window holds the recordings open.
-
-It also sends healthy requests, to see that everything has arrived in the recordings.
-"""
-ASK = Need(
-    callers=[WorkflowType.FAULT_WINDOW, WorkflowType.PAIRS_WINDOW],
-    kinds=[WindowKind.FAULT, WindowKind.PAIRS],
-    states=[LedgerState.OPEN],
-)
-UPSERT = Need(callers=[WorkflowType.RULES_WINDOW], kinds=[WindowKind.RULES])
-MEASURE = Need(callers=[WorkflowType.LOAD_PAGE], covered_by=WindowKind.RULES, states=[LedgerState.OPEN])
-"""A page holds nothing itself, so the rules window's row covers it."""
-COMPARE = Need(callers=[WorkflowType.PAIRS_WINDOW], kinds=[WindowKind.PAIRS], states=[LedgerState.OPEN])
-OF_THE_RUN = Need(callers=[WorkflowType.RESILIENCE_TEST])
-"""For steady state and stop conditions, which only the lock covers."""
-TAKE_LOCK = Need(
-    callers=[WorkflowType.ENVIRONMENT_LOCK], kinds=[WindowKind.LOCK], states=[LedgerState.INTENT], under_lock=False,
-    halt_is_its_own=True,
-)  # fmt: skip
-"""For the pre-flight, which takes the lock and may clean up first.
-
-It reports a halt under a code of its own.
-"""

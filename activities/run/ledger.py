@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.clocks import server_now
 from activities.permit import caller, no_permit, writes_itself
-from activities.run.window_rows import identity, latest_close
+from activities.run.window_rows import latest_close, why_foreign_row
 from activities.toolbox import Subject, Toolbox
 from clients.temporal.runs import RunDirectory
 from domain.executions.permit_facts import Caller, Standing
@@ -52,7 +52,7 @@ class LedgerActivities:
             raise no_permit(f"a {asking.workflow_type[:100]} is not a {entry.kind} window")
         subject = await self._tools.subject(entry.execution_id)
         standing = await self._tools.store.standings.of(entry.execution_id)
-        if why := identity(entry, subject.execution, subject.plan):
+        if why := why_foreign_row(entry, subject.execution, subject.plan):
             raise no_permit(why)
         if (entry.parent_workflow_id, entry.parent_run_id) != (standing.workflow_id, standing.run_id):
             raise no_permit(f"{entry.parent_workflow_id[:200]} is not the run of execution {entry.execution_id}")

@@ -1,4 +1,4 @@
-"""The lock's activities: clean before, settled after, and the run's end."""
+"""Activities of the namespace's lock: wait for it, check everything before the run, verify everything after it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.base import poll_until
 from activities.clocks import closing_deadline
-from activities.permit import TAKE_LOCK, Permit, acts, closes, may_ask_again, reads
+from activities.permit import TAKE_LOCK, Permit, acts, closes, reads, why_not_check_steady_state
 from activities.recovery.active_at_peers import left_active
 from activities.recovery.clean_before_run import BY as CLEANER
 from activities.recovery.clean_before_run import Cleaner
@@ -119,7 +119,7 @@ class LockActivities:
 
     @activity.defn(name="preflight")
     @acts(TAKE_LOCK)
-    async def preflight(self, order: PreflightOrder, permit: Permit) -> PreflightReport | None:
+    async def preflight(self, order: PreflightOrder, permit: Permit) -> PreflightReport | None:  # None in old histories
         """Check that the services exist and that nothing is left over.
 
         Left over means a sidecar of anyone in the services, or a fault of ours. With `leftovers: clean`, what is left
@@ -132,33 +132,41 @@ class LockActivities:
                 naming what is active and how to look at it. After cleaning, SERVICE_NOT_STABLE.
         """
         subject = permit.subject
-        self._refuse_another_lock(subject)
+        self._require_right_lock(subject)
+        await self._require_no_halt()
+        await require_targets(self._tools, subject)
+        others = self._others(subject)
+        cleans = order.leftovers is Leftovers.CLEAN
+        if not cleans or await others.still_running():
+            await others.raise_if_any()
+        left = await left_active(self._tools, subject, FAULT_PREFIX)
+        cleaned: list[str] = []
+        if cleans:
+            cleaned = await self._clean(subject, others, anything_left=bool(left))
+            left = await left_active(self._tools, subject, FAULT_PREFIX)
+        if left:
+            raise _not_clean(subject, left, cleaned)
+        return PreflightReport(cleaned=cleaned)
+
+    async def _require_no_halt(self) -> None:
         # Read while the lock is held. `halt` first sets the flag, then cancels every run that the store knows. So a run
         # that reads the flag too early is among the cancelled ones.
         halt = await self._tools.store.halting.halted()
         if halt is not None:
             hint = "nothing was touched; `holdfast unhalt` lets runs begin again"
             raise HoldfastError(ErrorCode.HALTED, str(halt), hint=hint)
-        await require_targets(self._tools, subject)
-        others = self._others(subject)
-        cleans = order.leftovers is Leftovers.CLEAN
-        if not cleans or await others.still_running():
-            await others.refuse()
-        left = await left_active(self._tools, subject, FAULT_PREFIX)
-        cleaned: list[str] = []
-        if cleans:
-            limits = subject.plan.timeouts
-            end = closing_deadline(limits.recovery, subject.execution.timing.call_timeout)
-            if left:
-                cleaned = await Cleaner(self._tools, self._runs, subject).clean(end, limits.stability)
-            await others.close_orphan(end, CLEANER)
-            await others.refuse()
-            left = await left_active(self._tools, subject, FAULT_PREFIX)
-        if left:
-            raise _not_clean(subject, left, cleaned)
-        return PreflightReport(cleaned=cleaned)
 
-    def _refuse_another_lock(self, subject: Subject) -> None:
+    async def _clean(self, subject: Subject, others: OtherRuns, *, anything_left: bool) -> list[str]:
+        """Switch off what is left over, close abandoned windows of other runs, and return what was removed."""
+        limits = subject.plan.timeouts
+        end = closing_deadline(limits.recovery, subject.execution.timing.call_timeout)
+        cleaner = Cleaner(self._tools, self._runs, subject)
+        cleaned = await cleaner.clean(end, limits.stability) if anything_left else []
+        await others.close_abandoned(end, CLEANER)
+        await others.raise_if_any()
+        return cleaned
+
+    def _require_right_lock(self, subject: Subject) -> None:
         """Refuse a lock that is wrong by this worker's settings.
 
         The permit has checked that the caller is the lock in the run's record. But a worker with other settings may
@@ -231,8 +239,8 @@ class LockActivities:
         checks = subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id)
         if not checks:
             return Closing(verified=True)
-        if refused := await may_ask_again(self._tools, subject):
-            return Closing(verified=False, detail=f"nothing is on, but the steady state was not checked: {refused}")
+        if why := await why_not_check_steady_state(self._tools, subject):
+            return Closing(verified=False, detail=f"nothing is on, but the steady state was not checked: {why}")
         # A deadline of its own: if the peers were late to become clean, the system may still be settling.
         unmet = await wait_until_steady(self._tools, subject, closing_deadline(longest * 2, at_least))
         if unmet:

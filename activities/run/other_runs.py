@@ -41,8 +41,8 @@ class OtherRuns:
         """Return the unsettled rows whose window or run is still running."""
         return [row for row in await self.unsettled() if await self._is_living(row)]
 
-    async def refuse(self) -> None:
-        """Refuse to begin beside other runs.
+    async def raise_if_any(self) -> None:
+        """Raise if any other run is, or may be, active on the same places.
 
         Raises:
             HoldfastError: EXECUTION_ALREADY_RUNNING, naming runs that are still running. ENVIRONMENT_NOT_CLEAN, naming
@@ -66,7 +66,7 @@ class OtherRuns:
                 hint="the sweeper closes them, or `holdfast recover` does now; nothing was touched",
             )
 
-    async def close_orphan(self, end: Deadline, by: str) -> None:
+    async def close_abandoned(self, end: Deadline, by: str) -> None:
         """Close abandoned rows of other runs, as the sweeper does.
 
         A row that cannot be verified stays unsettled.

@@ -37,7 +37,7 @@ from domain.plans.plan import Plan
 _NUMBER = r"(0|[1-9][0-9]{0,8})"
 
 
-def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
+def why_foreign_row(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
     """Return why this row is no window of the execution, or nothing.
 
     Window id, service and name at the peer must be those that such a window has.

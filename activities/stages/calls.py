@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import NotRepeatedError, poll, poll_until, uncancelled
+from activities.base import NotRepeatedError, finish_despite_cancel, poll, poll_until
 from activities.clocks import Deadline, deadline
-from activities.permit import ASK, READ_CALLS, RECORD_CALLS, Permit, acts, no_permit
+from activities.permit import READ_CALLS, RECORD_CALLS, SEND_REQUEST, Permit, acts, no_permit
 from activities.recovery.closing import UNKNOWN, close_recordings
 from activities.stages.pairs import refuse_foreign
 from activities.stages.plan_requests import require_running, send_requests
@@ -83,7 +83,7 @@ class CallActivities:
             await self._tools.store.calls.save_round(order.execution_id, unread)
             needed = {call.service for call in await self._tools.store.traffic.recorded_calls(order.execution_id)}
             await self._refuse_recorded(subject)
-            await uncancelled(self._start_all(subject, needed))
+            await finish_despite_cancel(self._start_all(subject, needed))
         except HoldfastError as error:
             # Only the death of a worker justifies another attempt. This error is the result.
             raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
@@ -183,7 +183,7 @@ class CallActivities:
         return sent
 
     @activity.defn(name="ask_broken")
-    @acts(ASK)
+    @acts(SEND_REQUEST)
     async def ask_broken(self, order: AskOrder, permit: Permit) -> None:
         """Send the plan's request while a case's services are really broken.
 

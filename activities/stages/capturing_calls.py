@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import without_repeating
+from activities.base import retry_within_attempt
 from activities.clocks import deadline
 from activities.permit import REPLAY, Permit, acts
 from activities.stages.faults import as_in_the_ledger, redacted_answers, summary_of
@@ -75,7 +75,7 @@ class CaptureActivities:
         cut = [is_cut(entry) for entry in requests]
         # Another attempt would send real business requests again.
         end, every = deadline(subject.plan.timeouts.replay), subject.execution.timing.poll
-        captured = await without_repeating(
+        captured = await retry_within_attempt(
             lambda: self._keep_if_broken(subject, order, recorded, answers, cut), end=end, every=every
         )
         return summary_of(order, captured)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll, uncancelled, without_repeating
+from activities.base import finish_despite_cancel, poll, retry_within_attempt
 from activities.clocks import closing_deadline, deadline, elapsed
 from activities.permit import INJECT, REPLAY, Permit, acts, closes, no_permit, reads
 from activities.recovery.bookkeeping import in_time
@@ -77,7 +77,7 @@ class FaultActivities:
         ttl = min(fault_ttl(subject.plan), self._tools.rails.longest_fault)
         kind = fault_type(service.fault)
         await self._log(order, "injecting", f"injecting {kind} into {order.service} as {order.fault_name}")
-        await uncancelled(driver.inject(order.fault_name, ttl, intent))
+        await finish_despite_cancel(driver.inject(order.fault_name, ttl, intent))
 
     @activity.defn(name="await_fault_running")
     @reads
@@ -122,7 +122,7 @@ class FaultActivities:
         answers = await self._replay(subject, order, end.left)
         # Another attempt would send real business requests again.
         every = subject.execution.timing.poll
-        return await without_repeating(lambda: self._keep(subject, order, answers), end=end, every=every)
+        return await retry_within_attempt(lambda: self._keep(subject, order, answers), end=end, every=every)
 
     async def _keep(self, subject: Subject, order: FaultOrder, answers: list[ReplayedAnswer]) -> CapturedFailure:
         """Store how the service failed, if its fault is still running."""

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from temporalio import activity
 
-from activities.base import NotRepeatedError, poll_until, uncancelled
+from activities.base import NotRepeatedError, finish_despite_cancel, poll_until
 from activities.clocks import Deadline, closing_deadline, deadline
 from activities.permit import UPSERT, Permit, acts, closes, no_permit, reads
 from activities.recovery.closing import acting, close_rules
@@ -76,7 +76,7 @@ class RulesActivities:
                     hint=f"see {subject.plan.system.proxy}/api/interceptions/active",
                 )
         rules = await self._rules(subject, order)
-        await uncancelled(
+        await finish_despite_cancel(
             client.upsert_rules(
                 namespace=subject.namespace,
                 record_id=subject.execution.record_id,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll, uncancelled
+from activities.base import finish_despite_cancel, poll
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed
 from activities.permit import RECORD, Permit, acts, closes, no_permit
 from activities.recovery.active_at_peers import refuse_left_over
@@ -126,7 +126,7 @@ class TrafficActivities:
             await self._tools.store.executions.change_phase(change)
             return task
 
-        return await uncancelled(begin())
+        return await finish_despite_cancel(begin())
 
     @activity.defn(name="await_patterns")
     @acts(RECORD)

@@ -33,7 +33,7 @@ class Need(Contract):
     """Whether the caller must be the run itself, despite a covering window."""
     under_lock: bool = True
     """Whether the lock must be open. False only for the preflight, with which the lock itself is taken."""
-    halt_is_its_own: bool = False
+    checks_halt_itself: bool = False
     """Whether the activity checks for a halt itself."""
 
 
@@ -60,7 +60,7 @@ def decide(need: Need, caller: Caller, standing: Standing, lock_id: str, now: da
         or _window(need, caller, standing, row, now)
         or (_lock(standing, lock_id) if need.under_lock else "")
     )
-    if not reason and standing.halted and not need.halt_is_its_own:
+    if not reason and standing.halted and not need.checks_halt_itself:
         return Decision(refused=f"everything is halted: {standing.halted}", halted=True)
     return Decision(refused=reason, row=None if reason else row)
 
@@ -71,7 +71,7 @@ def is_of(caller: Caller, standing: Standing) -> bool:
     return all(mine) and mine == (standing.workflow_id, standing.run_id)
 
 
-def stranger(callers: list[str], caller: Caller, standing: Standing) -> str:
+def why_foreign_caller(callers: list[str], caller: Caller, standing: Standing) -> str:
     """Explain why this caller may not write for this execution.
 
     Empty if it may. Without types, only the execution's own workflow may. Whether the execution has ended is not
@@ -152,7 +152,7 @@ def _taken_after(lock: LedgerEntry, mine: LedgerEntry) -> bool:
     return lock.created_at > mine.created_at
 
 
-def too_many_faults(standing: Standing, row: LedgerEntry, most: int) -> str:
+def why_too_many_faults(standing: Standing, row: LedgerEntry, most: int) -> str:
     """Explain why too many faults of this execution would be active.
 
     Empty if the number is allowed. Faults that are about to be switched on count as well.

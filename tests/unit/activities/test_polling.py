@@ -12,7 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.base import poll, step, uncancelled
+from activities.base import finish_despite_cancel, poll, step
 from activities.clocks import Deadline
 from activities.toolbox import Toolbox
 from clients.secrets.values import Secrets
@@ -110,7 +110,7 @@ async def test_a_call_is_finished_despite_cancels(caplog: pytest.LogCaptureFixtu
     unread: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
     environment = ActivityEnvironment()
-    acting = asyncio.create_task(environment.run(uncancelled, call()))
+    acting = asyncio.create_task(environment.run(finish_despite_cancel, call()))
     await begun.wait()
     for _ in range(2):
         acting.cancel()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.executions.permit_facts import Caller, Standing
-from domain.executions.permits import Need, decide, stranger, too_many_faults
+from domain.executions.permits import Need, decide, why_foreign_caller, why_too_many_faults
 from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
@@ -88,16 +88,16 @@ def test_a_lock_that_another_execution_has_taken_since_is_lost(later: timedelta,
 def test_only_the_run_itself_may_act_without_a_window(changes: dict[str, str]) -> None:
     assert decide(OF_THE_RUN, RUN, standing(), LOCK_ID, NOW).refused == ""
     assert "is not the run" in decide(OF_THE_RUN, RUN.model_copy(update=changes), standing(), LOCK_ID, NOW).refused
-    assert stranger(["ResilienceTest"], RUN, standing()) == ""
-    assert "is not a workflow of execution 1" in stranger(
+    assert why_foreign_caller(["ResilienceTest"], RUN, standing()) == ""
+    assert "is not a workflow of execution 1" in why_foreign_caller(
         ["ResilienceTest"], RUN.model_copy(update=changes), standing()
     )
 
 
 @pytest.mark.parametrize("changes", [{"run_id": "2"}, {"workflow_id": "x"}, {"workflow_id": "", "run_id": ""}])
 def test_without_types_only_the_executions_own_workflow_may_write(changes: dict[str, str]) -> None:
-    assert stranger([], RUN.model_copy(update={"workflow_type": "Anything"}), standing()) == ""
-    assert "only the workflow of execution 1" in stranger([], RUN.model_copy(update=changes), standing())
+    assert why_foreign_caller([], RUN.model_copy(update={"workflow_type": "Anything"}), standing()) == ""
+    assert "only the workflow of execution 1" in why_foreign_caller([], RUN.model_copy(update=changes), standing())
 
 
 @pytest.mark.parametrize("changes", [{"run_id": "2"}, {"workflow_id": "x"}])
@@ -128,8 +128,8 @@ def test_only_the_run_itself_reads_calls_while_they_are_recorded(changes: dict[s
 
 def test_no_more_faults_are_on_than_allowed() -> None:
     two = standing(lock(), row(), row(window_id="fault/1/b", service="b"))
-    assert too_many_faults(two, row(), 1)
-    assert not too_many_faults(two, row(), 2)
+    assert why_too_many_faults(two, row(), 1)
+    assert not why_too_many_faults(two, row(), 2)
     pair = [row(window_id=f"pair/1/4/{name}", kind=WindowKind.PAIR_FAULT) for name in "abc"]
-    assert too_many_faults(standing(lock(), *pair), pair[0], 9)
-    assert not too_many_faults(standing(lock(), *pair[:2]), pair[0], 1)
+    assert why_too_many_faults(standing(lock(), *pair), pair[0], 9)
+    assert not why_too_many_faults(standing(lock(), *pair[:2]), pair[0], 1)
