@@ -1,7 +1,11 @@
 """`ResilienceTest`: one run of a plan, as a list of stages.
 
 Windows (`workflows/windows/`) hold what is switched on. They are child workflows that close themselves however this
-workflow ends. `_stages()` lists what a run does. `run()` handles its end: by itself, or by cancel, abort or error.
+workflow ends. `_stages()` lists what a run does. `run()` handles every way to end: completion, cancel, abort, error.
+
+What stages share is inherited. `ExecutionWorkflow`: pause, abort and end, the same for every kind of execution.
+`ResilienceRun`: state, inputs of windows, steady state. `VerifyingRun`: `_verify_pairs`. `DiscoveringRun`:
+`_break_and_discover`.
 """
 
 from __future__ import annotations
@@ -10,18 +14,17 @@ from typing import Any
 
 from temporalio import workflow
 
-from domain.cases import coverage
+from domain.cases import unmeasurable
 from domain.cases.cases import case_count
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunStatus
-from domain.executions.window_rows import window_change_for
 from domain.executions.windows import LockInput, RulesWindowInput
 from domain.faults.model import FaultReport
 from domain.measuring.load import ExclusionOrder
+from domain.measuring.metrics import JudgedCases
 from domain.measuring.steady_report import SteadyMoment
 from domain.names import (
     WorkflowType,
-    fault_workflow_id,
     recording_workflow_id,
     rules_workflow_id,
 )
@@ -34,9 +37,8 @@ from workflows import policies
 from workflows.execution.execution_workflow import Pausable
 from workflows.execution.failures import StageError
 from workflows.execution.locking import take_lock
-from workflows.stages.discovering import DiscoveringRun
-from workflows.stages.injecting import break_each
-from workflows.windows.fault import FaultWindow
+from workflows.resilience.discovering import DiscoveringRun
+from workflows.resilience.injecting import break_each
 from workflows.windows.recording import RecordingWindow
 from workflows.windows.rules import RulesWindow
 
@@ -66,7 +68,7 @@ class ResilienceTest(DiscoveringRun):
         """Run all stages in order (`docs/architecture.md`)."""
         await self._create_record()
         await self._lock_environment()
-        await self._meet_steady_state()
+        await self._require_steady_state()
         if self._plan.stop.watches:
             self._early.watch(self.execution)
         await self._analyze_traffic()
@@ -75,7 +77,7 @@ class ResilienceTest(DiscoveringRun):
         await self._load_test_every_case()
         await self._verify_pairs()
         await self._early.unwatch()
-        return await self._judge()
+        return await self._finish(await self._judge())
 
     def _accept(self, raw: Any, unexpected: tuple[Any, ...]) -> None:
         checked = check_input(raw, unexpected)
@@ -110,7 +112,7 @@ class ResilienceTest(DiscoveringRun):
         self._early.holds(await take_lock(self._plan, order, self._input.if_busy, self._board))
         self._raise_if_ending()
 
-    async def _meet_steady_state(self) -> None:
+    async def _require_steady_state(self) -> None:
         """Require the steady state before anything is switched on (GENERATING_CASES).
 
         A system that is already unhealthy is left alone.
@@ -139,12 +141,13 @@ class ResilienceTest(DiscoveringRun):
         self._publish()
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the recordings were not seen to end; see the ledger")
-        self._excluded += coverage.before_injection(report.services) + coverage.baggage_lost(report.services)
+        self._excluded += unmeasurable.exclude_unreached(report.services)
+        self._excluded += unmeasurable.exclude_without_baggage(report.services)
 
     async def _generate_cases(self) -> None:
         """Generate cases and baggage tokens (still ANALYZING_PATTERNS).
 
-        This is a step of its own, once the services are stable again.
+        Only once `RecordingWindow` has closed, and the services are stable again.
         """
         cases = await workflow.execute_activity_method(
             ExecutionActivities.generate_cases,
@@ -170,36 +173,19 @@ class ResilienceTest(DiscoveringRun):
         services = [name for name in self._plan.service_names if name not in unusable]
         # For replays: older histories have no discovery of fallback calls.
         if not workflow.patched("calls are recorded while services are broken"):
-            self._excluded += coverage.after_injection(await break_each(services, self._plan, self._break))
+            self._excluded += unmeasurable.exclude_uncaptured(await break_each(services, self._plan, self._break))
             return
         self._discovered = True
         reports, later = await self._break_and_discover(services, self._break)
-        self._excluded += coverage.after_injection(reports)
-        self._excluded = coverage.joined(self._excluded, later)
+        self._excluded += unmeasurable.exclude_uncaptured(reports)
+        self._excluded = unmeasurable.lift_captured(self._excluded, later)
 
     async def _break(self, service: str) -> FaultReport:
         await self._wait_while_paused()
         order = self._fault_input(service)
         if self._discovered:
-            order = order.model_copy(update=self._asking(service))
-        window_id = fault_workflow_id(self.execution, service)
-        if order.terse:
-            self._board.window_changed(window_change_for(order, window_id, workflow.now()), workflow.now())
-        report = await workflow.execute_child_workflow(
-            FaultWindow.run,
-            order,
-            id=window_id,
-            static_summary=f"Break {service} and see how it fails",
-            **policies.WINDOW,
-        )
-        if order.terse:
-            self._board.window_changed(window_change_for(order, window_id, workflow.now(), report), workflow.now())
-        self._raise_if_ending()
-        self._board.injected(report)
-        self._publish()
-        if not report.recovery_verified:
-            raise StageError(ErrorCode.RECOVERY_UNVERIFIED, f"{service} was not seen to recover: {report.error}")
-        return report
+            order = order.model_copy(update=self._request_fields(service))
+        return await self._run_fault_window(order, f"Break {service} and see how it fails")
 
     async def _load_test_every_case(self) -> None:
         """Measure every case: RULES_READY, then LOAD_TEST_BASELINE.
@@ -228,23 +214,25 @@ class ResilienceTest(DiscoveringRun):
         paused = self._paused
         await self._begin_pausable("rules", Pausable(self._rules, RulesWindow.pause, RulesWindow.resume))
         if paused and self._must_end:
-            # The signal may have swallowed the cancel. A paused load test would then never end.
+            # Waiting for the pause to be passed on may have swallowed the cancel. Without this, a paused load test
+            # would never end.
             self._rules.cancel()
         report = await self._rules
         self._raise_if_ending()
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the rules were not seen to end; see the ledger")
 
-    async def _judge(self) -> ResilienceSummary:
-        """Judge every case against the SLO, then the run (DONE).
-
-        Then check the steady state once more.
-        """
-        judgement = await workflow.execute_activity_method(
+    async def _judge(self) -> JudgedCases:
+        """Judge every case against the SLO, then the run (DONE)."""
+        judgement: JudgedCases = await workflow.execute_activity_method(
             JudgingActivities.judge, self._ref, summary="Judge", **policies.bookkeeping(self.execution.timing)
         )
         self._raise_if_ending()
         self._board.judged(judgement)
+        return judgement
+
+    async def _finish(self, judgement: JudgedCases) -> ResilienceSummary:
+        """Check the steady state once more, record the end, and return the result."""
         await self._check_steady_state(SteadyMoment.AFTER)
         await self._record_end(RunStatus.COMPLETED, None)
         state = self._board.state

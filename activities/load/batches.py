@@ -17,7 +17,7 @@ from activities.run.judging import one_line
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import CaseResult, LogLevel
 from domain.cases.cases import case_count, cases_in
-from domain.cases.coverage import exclusion_of
+from domain.cases.unmeasurable import exclusion_of
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import WindowKind
 from domain.guardrails.load_limits import overrun

@@ -1,7 +1,7 @@
 """`CallsWindow`: holds recordings in every service open during discovery.
 
 Meanwhile the run breaks one service after the other, and reads which calls the failures cause
-(`workflows/stages/discovering.py`).
+(`workflows/resilience/discovering.py`).
 """
 
 from __future__ import annotations

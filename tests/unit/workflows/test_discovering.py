@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from domain.calls.model import CallsFound
-from domain.cases import coverage
-from workflows.stages.discovering import DiscoveringRun
+from domain.cases import unmeasurable
+from workflows.resilience.discovering import DiscoveringRun
 
 
 def discovering(captured: list[str], excluded: list[Any]) -> tuple[DiscoveringRun, list[int]]:
@@ -41,6 +41,6 @@ def discovering(captured: list[str], excluded: list[Any]) -> tuple[DiscoveringRu
     ids=["nothing can be captured", "always something new", "missed by the analysis"],
 )
 async def test_discovery_ends_after_three_rounds_at_most(captured: list[str], missed: bool, reads: list[int]) -> None:
-    run, seen = discovering(captured, [coverage.no_traffic("left")] if missed else [])
+    run, seen = discovering(captured, [unmeasurable.no_traffic("left")] if missed else [])
     await run._follow_calls(None)  # type: ignore[arg-type]
     assert seen == reads

@@ -15,22 +15,20 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from domain.calls.model import CallsFound, CallsOrder, CallsReport
-from domain.cases import coverage
+from domain.cases import unmeasurable
 from domain.errors import ErrorCode
-from domain.executions.window_rows import window_change_for
-from domain.executions.windows import MOST_ROUNDS, FaultInput
+from domain.executions.windows import MOST_ROUNDS
 from domain.faults.model import FaultReport
-from domain.names import calls_workflow_id, fault_workflow_id
+from domain.names import calls_workflow_id
 from domain.pairs.comparing import per_page
 from domain.pairs.model import PairsReport, PairsWindowInput
 from domain.plans import durations
 from workflows import policies
 from workflows.execution.failures import StageError
-from workflows.stages.injecting import Break, break_each
-from workflows.stages.verifying import VerifyingRun
+from workflows.resilience.injecting import Break, break_each
+from workflows.resilience.verifying import VerifyingRun
 from workflows.windows.calls import CallsWindow
 from workflows.windows.cancellation import despite_cancel
-from workflows.windows.fault import FaultWindow
 from workflows.windows.together import close_all
 
 with workflow.unsafe.imports_passed_through():
@@ -50,7 +48,7 @@ class DiscoveringRun(VerifyingRun):
         Returns:
             The reports of the services' own faults, and those of the later rounds.
         """
-        window = await self._recording_calls()
+        window = await self._open_calls_window()
         try:
             reports = await break_each(services, self._plan, break_one)
             later = await self._follow_calls(window)
@@ -61,7 +59,7 @@ class DiscoveringRun(VerifyingRun):
             raise
         return reports, later
 
-    def _asking(self, service: str) -> dict[str, Any]:
+    def _request_fields(self, service: str) -> dict[str, Any]:
         """Return a fault window's extra fields for sending the plan's request.
 
         Empty if the plan's request is not sent.
@@ -73,8 +71,8 @@ class DiscoveringRun(VerifyingRun):
             "request_seconds": durations.single_asking(self._plan).total_seconds(),
         }
 
-    async def _recording_calls(self) -> CallsTask:
-        """Open the recordings, and wait until they are active."""
+    async def _open_calls_window(self) -> CallsTask:
+        """Open the window that records calls, and wait until its recordings are active."""
         await self._wait_while_paused()
         window_id = calls_workflow_id(self.execution)
         window: CallsTask = asyncio.create_task(
@@ -104,25 +102,24 @@ class DiscoveringRun(VerifyingRun):
         reports: list[FaultReport] = []
         found = await self._read_calls(window, 1)
         for number in range(2, MOST_ROUNDS + 1):
-            known = len(reports)
-            pages = self._pair_pages
-            newly_broken = self._never_broken(found.to_capture)
-            reports += await self._capture_again(found.to_capture, number)
+            captured = await self._capture_again(found.to_capture, number)
             await self._ask_pairs(found.pairs)
-            if len(reports) == known and self._pair_pages == pages:
+            reports += captured
+            if not captured and not found.pairs:
                 break
-            if number == MOST_ROUNDS and not newly_broken:
-                # In this round, no service was broken for the first time, so no further calls can show up.
+            if number == MOST_ROUNDS and not self._missed_by_analysis(found.to_capture):
+                # The plan's request was sent under no fault in this round, so no further calls can show up.
                 break
+            # Calls found in the last round are stored, but nothing is broken for them any more.
             found = await self._read_calls(window, number)
         return reports
 
-    def _never_broken(self, services: Sequence[str]) -> list[str]:
-        """Return services without a fault of their own.
+    def _missed_by_analysis(self, services: Sequence[str]) -> list[str]:
+        """Return those of these services of which the analysis recorded nothing.
 
-        They have none because the analysis recorded nothing of them.
+        Only discovery breaks them.
         """
-        return [name for name in services if coverage.no_traffic(name) in self._excluded]
+        return [name for name in services if unmeasurable.no_traffic(name) in self._excluded]
 
     async def _read_calls(self, window: CallsTask, number: int) -> CallsFound:
         if window.done():
@@ -144,38 +141,17 @@ class DiscoveringRun(VerifyingRun):
         """Break each of these services again, and send it the found calls."""
         reports = []
         # A service that is excluded for any reason but a lack of healthy traffic stays excluded.
-        excluded = {
-            exclusion.service for exclusion in self._excluded if exclusion != coverage.no_traffic(exclusion.service)
-        } | self._needless
+        excluded = {one.service for one in self._excluded if not unmeasurable.is_no_traffic(one)} | self._needless
         most = durations.most_captures(len(self._plan.services))
         for service in [name for name in services if name not in excluded][:most]:
             await self._wait_while_paused()
-            # The plan's request was never sent while a service that the analysis missed was broken. So send it now, to
-            # learn which calls its failure causes.
-            asked = self._asking(service) if self._never_broken([service]) else {}
-            order = self._fault_input(service).model_copy(update={"discovery_round": number, **asked})
-            reports.append(await self._capture_calls_of(service, order))
+            # The first faults did not include a service that the analysis missed. So the plan's request is sent under
+            # this one, to learn which calls its failure causes.
+            request = self._request_fields(service) if self._missed_by_analysis([service]) else {}
+            order = self._fault_input(service).model_copy(update={"discovery_round": number, **request})
+            summary = f"Break {service} once more, at calls that other failures cause"
+            reports.append(await self._run_fault_window(order, summary))
         return reports
-
-    async def _capture_calls_of(self, service: str, order: FaultInput) -> FaultReport:
-        window_id = fault_workflow_id(self.execution, service, order.discovery_round)
-        if order.terse:
-            self._board.window_changed(window_change_for(order, window_id, workflow.now()), workflow.now())
-        report = await workflow.execute_child_workflow(
-            FaultWindow.run,
-            order,
-            id=window_id,
-            static_summary=f"Break {service} once more, at calls that other failures cause",
-            **policies.WINDOW,
-        )
-        if order.terse:
-            self._board.window_changed(window_change_for(order, window_id, workflow.now(), report), workflow.now())
-        self._raise_if_ending()
-        self._board.injected_again(report)
-        self._publish()
-        if not report.recovery_verified:
-            raise StageError(ErrorCode.RECOVERY_UNVERIFIED, f"{service} was not seen to recover: {report.error}")
-        return report
 
     async def _ask_pairs(self, cases: list[int]) -> None:
         """Run these pairs with two real faults while calls are recorded.

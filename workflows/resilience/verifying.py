@@ -16,7 +16,7 @@ from domain.plans import durations
 from workflows import policies
 from workflows.execution.execution_workflow import Pausable
 from workflows.execution.failures import StageError
-from workflows.stages.resilience_run import ResilienceRun
+from workflows.resilience.resilience_run import ResilienceRun
 from workflows.windows.pairs import PairsWindow
 
 with workflow.unsafe.imports_passed_through():

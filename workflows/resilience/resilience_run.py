@@ -10,11 +10,14 @@ from typing import Any, cast
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
+from domain.errors import ErrorCode
 from domain.executions.execution import Execution
-from domain.executions.window_rows import TERSE_FROM
+from domain.executions.window_rows import TERSE_FROM, window_change_for
 from domain.executions.windows import FaultInput, WindowChanged, WindowInput, WindowKind, WindowState
+from domain.faults.model import FaultReport
 from domain.measuring.load import Exclusion
 from domain.measuring.steady_report import SteadyMoment, SteadyOrder, SteadyReport
+from domain.names import fault_workflow_id
 from domain.plans import durations
 from domain.plans.plan import Plan
 from domain.resilience.board import ResilienceBoard
@@ -23,7 +26,9 @@ from domain.resilience.state import ResilienceState
 from domain.resilience.web_ui_table import resilience_table
 from workflows import policies
 from workflows.execution.execution_workflow import ExecutionWorkflow
+from workflows.execution.failures import StageError
 from workflows.windows.cancellation import text_of
+from workflows.windows.fault import FaultWindow
 from workflows.windows.rules import RulesWindow
 
 with workflow.unsafe.imports_passed_through():
@@ -76,6 +81,31 @@ class ResilienceRun(ExecutionWorkflow[ResilienceState]):
         brief = self.execution.model_copy(update={"services": [service]})
         return order.model_copy(update={"terse": True, "execution": brief})
 
+    async def _run_fault_window(self, order: FaultInput, summary: str) -> FaultReport:
+        """Break one service as ordered, and show it.
+
+        Raises:
+            StageError: RECOVERY_UNVERIFIED when the service was not seen to recover.
+        """
+        window_id = fault_workflow_id(self.execution, order.service, order.discovery_round)
+        if order.terse:
+            self._board.window_changed(window_change_for(order, window_id, workflow.now()), workflow.now())
+        report: FaultReport = await workflow.execute_child_workflow(
+            FaultWindow.run, order, id=window_id, static_summary=summary, **policies.WINDOW
+        )
+        if order.terse:
+            self._board.window_changed(window_change_for(order, window_id, workflow.now(), report), workflow.now())
+        self._raise_if_ending()
+        if order.discovery_round == 1:
+            self._board.injected(report)
+        else:
+            self._board.injected_again(report)
+        self._publish()
+        if not report.recovery_verified:
+            what = f"{order.service} was not seen to recover: {report.error}"
+            raise StageError(ErrorCode.RECOVERY_UNVERIFIED, what)
+        return report
+
     async def _enter(self, phase: Phase) -> None:
         self._board.enter(phase, workflow.now())
         self._publish()
@@ -117,9 +147,12 @@ class ResilienceRun(ExecutionWorkflow[ResilienceState]):
         return report
 
     def _on_window_changed(self, change: WindowChanged) -> None:
-        """Begin the load test when the rules are open for the first time."""
-        begun = change.kind is WindowKind.RULES and change.state is WindowState.OPEN
-        if begun and self._board.state.phase is Phase.RULES_READY:
+        """Show the phase LOAD_TEST_BASELINE once the rules are open.
+
+        `RulesWindow` runs the load test and stores the phase.
+        """
+        rules_open = change.kind is WindowKind.RULES and change.state is WindowState.OPEN
+        if rules_open and self._board.state.phase is Phase.RULES_READY:
             self._board.enter(Phase.LOAD_TEST_BASELINE, workflow.now())
 
     def _table(self) -> str:

@@ -24,28 +24,33 @@ def no_traffic(service: str) -> Exclusion:
     )
 
 
-def before_injection(recorded: Sequence[RecordedService]) -> list[Exclusion]:
-    """Exclude services that need no fault: their cases could not be measured."""
-    return [no_traffic(service.service) for service in recorded if not service.patterns]
+def is_no_traffic(exclusion: Exclusion) -> bool:
+    """Return whether a service is excluded because its traffic was not recorded."""
+    return exclusion == no_traffic(exclusion.service)
 
 
-def baggage_lost(recorded: Sequence[RecordedService]) -> list[Exclusion]:
+def exclude_unreached(recorded: Sequence[RecordedService]) -> list[Exclusion]:
+    """Exclude services that the recorded request did not reach."""
+    return [no_traffic(record.service) for record in recorded if not record.patterns]
+
+
+def exclude_without_baggage(recorded: Sequence[RecordedService]) -> list[Exclusion]:
     """Exclude services that the marker did not reach.
 
     No rule selected by baggage can act there.
     """
     return [
         Exclusion(
-            service=service.service,
+            service=record.service,
             outcome=CaseOutcome.INVALID,
-            reason=f"baggage lost: the request reached {service.service} without the baggage header it was sent with",
+            reason=f"baggage lost: the request reached {record.service} without the baggage header it was sent with",
         )
-        for service in recorded
-        if service.patterns and not service.baggage_forwarded
+        for record in recorded
+        if record.patterns and not record.baggage_forwarded
     ]
 
 
-def after_injection(reports: Sequence[FaultReport]) -> list[Exclusion]:
+def exclude_uncaptured(reports: Sequence[FaultReport]) -> list[Exclusion]:
     """Exclude services without a usable captured failure."""
     excluded = []
     for report in reports:
@@ -58,17 +63,13 @@ def after_injection(reports: Sequence[FaultReport]) -> list[Exclusion]:
     return excluded
 
 
-def joined(excluded: Sequence[Exclusion], later: Sequence[FaultReport]) -> list[Exclusion]:
+def lift_captured(excluded: Sequence[Exclusion], later: Sequence[FaultReport]) -> list[Exclusion]:
     """Lift exclusions of services whose failure discovery has captured after all.
 
     Only services that healthy traffic does not reach qualify. `later`: the fault reports of discovery.
     """
     captured = {report.service for report in later if report.captured is not None and not report.captured.no_effect}
-    return [
-        exclusion
-        for exclusion in excluded
-        if exclusion != no_traffic(exclusion.service) or exclusion.service not in captured
-    ]
+    return [exclusion for exclusion in excluded if not (is_no_traffic(exclusion) and exclusion.service in captured)]
 
 
 def exclusion_of(case: Case, excluded: Mapping[str, Exclusion]) -> Exclusion | None:
