@@ -25,7 +25,7 @@ from temporalio.testing import WorkflowEnvironment
 from benchmarks.support import generated_truth
 from benchmarks.support.frame import Row
 from benchmarks.support.generated_truth import QUICK, TEMPORAL
-from cli.demo.pointing import point_at
+from cli.demo.lab_addresses import with_lab_addresses
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal.connection import ensure_search_attributes
@@ -98,7 +98,7 @@ async def _rows(client: Any, name: str) -> list[Row]:
 
 def _plan(name: str, lab: Lab) -> dict[str, Any]:
     """Return the example's plan with the addresses of this lab. The limits are those of the example."""
-    plan: dict[str, Any] = point_at(yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()), lab.addresses)
+    plan: dict[str, Any] = with_lab_addresses(yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()), lab.addresses)
     plan["load"] = REQUESTS
     return plan
 

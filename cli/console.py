@@ -33,20 +33,11 @@ R = TypeVar("R")
 _WITHOUT_COLOUR = {"dumb", "unknown"}
 """Values of TERM for terminals that print escape sequences instead of interpreting them."""
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-"""For commands that print facts: JSON and nothing else on standard output.
-
-An error is JSON there too, plus a sentence on standard error. A usage error is the sentence alone, because nothing has
-begun.
-"""
-
 _SURROUNDINGS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
     *(errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE),
 }
 """Errors of files and folders: not a defect of ours, and for the user to fix."""
-
-QUIET = click.option("--quiet", "-q", is_flag=True, help="Show only the result, no progress.")
 
 STANDARD_OUTPUT = Path("-")
 """Standard output, for options that take a file."""
@@ -132,8 +123,8 @@ In this order: it is full or broken; it is closed; it is absent, because the pro
 
 
 @contextlib.contextmanager
-def written() -> Iterator[None]:
-    """Guard writes to standard output, and note a write that fails.
+def guard_output() -> Iterator[None]:
+    """Note it when a write to standard output in the block fails.
 
     Raises:
         OutputLostError: see `_Output.lose`.
@@ -144,7 +135,7 @@ def written() -> Iterator[None]:
         OUTPUT.lose(error)
 
 
-def acts(command: Callable[P, R]) -> Callable[P, R]:
+def survives_lost_output(command: Callable[P, R]) -> Callable[P, R]:
     """Let a command go on when standard output is lost.
 
     For commands that act on a system, or that wait until everything is off.
@@ -162,14 +153,14 @@ def say(text: str = "", *, bold: bool = False, colour: str | None = None, end: s
     """Print one line, and flush it at once even into a pipe."""
     text = printable(text)
     styled = click.style(text, bold=bold, fg=colour) if (bold or colour) and coloured() else text
-    with written():
+    with guard_output():
         click.echo(styled + end, nl=False, color=coloured())
         sys.stdout.flush()
 
 
 def say_document(text: str) -> None:
     """Print a whole document to standard output."""
-    with written():
+    with guard_output():
         # Always UTF-8, whatever the terminal uses: that is the encoding the document declares.
         sys.stdout.buffer.write(printable(text).encode("utf-8", "replace"))
         sys.stdout.flush()
@@ -270,7 +261,7 @@ def _translated(command: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
     except (KeyboardInterrupt, click.Abort, Interrupted):
         known = HoldfastError(ErrorCode.CANCELLED, "ended on request")
     except Exception as error:
-        known = understood(error)
+        known = as_holdfast_error(error)
         complain(f"error: {known}")
     if as_json:
         # On one line, so that it can also end a stream of JSON lines.
@@ -306,7 +297,7 @@ def error_facts(error: HoldfastError) -> dict[str, Any]:
     }
 
 
-def understood(error: Exception) -> HoldfastError:
+def as_holdfast_error(error: Exception) -> HoldfastError:
     """Translate an exception into a HoldfastError with a hint."""
     if isinstance(error, RPCError):
         error = server_error(error)

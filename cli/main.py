@@ -13,7 +13,7 @@ import click
 
 from cli.console import UNWRITABLE, complain
 from domain.executions.outcome import ExitCode
-from operations.processes.children import end_with_parent
+from operations.processes.children import watch_parent
 
 _COMMANDS = {
     "demo": "demo.demo",
@@ -70,7 +70,8 @@ def cli() -> None:
 
     Holdfast breaks services, one at a time and in pairs, measures what users get, and always puts the system back.
     """
-    end_with_parent()
+    # This has an effect only in child processes of `holdfast demo`.
+    watch_parent()
 
 
 def _secure_standard_streams() -> None:

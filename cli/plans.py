@@ -20,10 +20,6 @@ from domain.plans.addresses import addresses_in
 from domain.plans.plan import Plan
 from operations.definitions import DefinitionFile, PlanFile, check_file, validate_definition
 
-PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
-"""A plan file. `-` is standard input."""
-
-
 _MOST_MENTIONED = 10
 
 

@@ -54,7 +54,7 @@ class ReportFiles:
             if path != STANDARD_OUTPUT:
                 _check(option, path)
         if len({path.resolve() for path in every.values()}) < len(every):
-            raise click.UsageError("two forms of the report cannot go to the same place: give each a file of its own")
+            raise click.UsageError("two outputs cannot go to the same place: give each a file of its own")
 
     def write(self, report: ExecutionReport) -> list[Path]:
         """Write every wanted form. Returns the files, without standard output.

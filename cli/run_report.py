@@ -5,7 +5,7 @@ It comes from the store, or else from the run's result.
 
 from __future__ import annotations
 
-from cli.console import complain, say, understood
+from cli.console import as_holdfast_error, complain, say
 from cli.report_files import ReportFiles
 from domain.errors import HoldfastError
 from domain.executions.outcome import ExitCode, RunOutcome, code_for
@@ -21,7 +21,7 @@ async def write_report(files: ReportFiles, file: DefinitionFile, outcome: RunOut
     """
     if not files:
         return outcome.exit_code
-    trouble = await written(files, file, outcome)
+    trouble = await write_or_explain(files, file, outcome)
     if trouble is not None:
         return outcome.exit_code or code_for(trouble.code)
     for path in files.wanted.values():
@@ -29,7 +29,7 @@ async def write_report(files: ReportFiles, file: DefinitionFile, outcome: RunOut
     return outcome.exit_code
 
 
-async def written(
+async def write_or_explain(
     files: ReportFiles, file: DefinitionFile, outcome: RunOutcome, database_url: str | None = None
 ) -> HoldfastError | None:
     """Write the wanted files. Trouble is shown and returned, never raised.
@@ -39,7 +39,7 @@ async def written(
     try:
         files.write(await report_on(file, outcome, complain, database_url))
     except Exception as error:  # Even a defect of ours.
-        known = understood(error)
+        known = as_holdfast_error(error)
         complain(f"the report could not be written: {known}")
         return known
     return None

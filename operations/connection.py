@@ -10,7 +10,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 from clients.temporal.connection import connect
 
 
-async def connected(address: str | None = None) -> Client:
+async def connect_quietly(address: str | None = None) -> Client:
     """Connect with `clients.temporal.connection.connect`, and raise what it raises."""
     quieten()
     return await connect(address)
@@ -20,7 +20,7 @@ async def connected(address: str | None = None) -> Client:
 def quieten() -> None:
     """Keep the SDK's core from writing coloured warnings to our standard output.
 
-    The commands report themselves what those warnings mean.
+    The commands report the same problems in their own words.
     """
     level = TelemetryFilter(core_level="ERROR", other_level="ERROR")
     quiet = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=level)))

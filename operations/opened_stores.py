@@ -1,4 +1,7 @@
-"""The stores that a command has opened. Apart from `stores.py`, so that who only asks imports no database."""
+"""The stores that a command has opened, so that it can report their damaged rows.
+
+Separate from `stores.py`, which imports SQLAlchemy.
+"""
 
 from __future__ import annotations
 
@@ -9,4 +12,4 @@ if TYPE_CHECKING:
     from clients.store.store import Store
 
 OPENED: ContextVar[list[Store] | None] = ContextVar("OPENED", default=None)
-"""Where set, every store that is opened is added: its damaged rows must not be overlooked."""
+"""Where set, every store that is opened is added."""

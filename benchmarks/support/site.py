@@ -20,7 +20,7 @@ from lab import LabAddresses
 from lab.generated.generate import Generated, generate_topology
 from lab.generated.graphs import Shape
 from lab.generated.plan_for import plan_for
-from operations.connection import connected
+from operations.connection import connect_quietly
 from operations.processes.children import Child
 
 PATIENCE = 120.0
@@ -74,7 +74,7 @@ async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
         addresses = LabAddresses.model_validate(await lab.ready(PATIENCE))
         store = await Store.open(environment["HOLDFAST_DATABASE_URL"])
         stack.push_async_callback(store.close)
-        client = await connected(environment["TEMPORAL_ADDRESS"])
+        client = await connect_quietly(environment["TEMPORAL_ADDRESS"])
         worker = await start("worker", "worker")
         plan = _plan(system, addresses, load)
         yield Site(client, plan, store, environment["HOLDFAST_TASK_QUEUE"], worker)

@@ -1,4 +1,4 @@
-"""`holdfast cancel`, and finding a run by its ID."""
+"""`holdfast cancel`: end a run, and wait until everything is off."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import asyncio
 
 import click
 
-from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json
+from cli.console import clear_errors, complain, say, say_json, survives_lost_output
+from cli.options import AS_JSON, RUN_ID
 from cli.results import show_outcome
 from cli.ui.next_steps import after_run
 from domain.executions.outcome import ExitCode, RunOutcome
-from operations.connection import connected
+from operations.connection import connect_quietly
 from operations.processes.interrupts import Interrupts
 from operations.runs.find import known
 from operations.runs.follow import ask_to_end, end_of
-
-RUN_ID = click.argument("run_id", metavar="ID")
 
 
 @click.command()
@@ -23,13 +22,14 @@ RUN_ID = click.argument("run_id", metavar="ID")
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is off.")
 @AS_JSON
 @clear_errors
-@acts
+@survives_lost_output
 def cancel(run_id: str, *, no_wait: bool, as_json: bool) -> None:
     """Cancel a run and wait until everything is off.
 
     ID is a plan's name or a workflow id.
 
-    Exit codes: 0 nothing is left switched on, 5 that could not be verified.
+    Exit codes: 0 nothing is left switched on (with --no-wait: the run was asked to end, and nothing is verified), 5
+    that could not be verified.
     """
     raise SystemExit(asyncio.run(_cancel(run_id, wait=not no_wait, as_json=as_json)))
 
@@ -37,7 +37,7 @@ def cancel(run_id: str, *, no_wait: bool, as_json: bool) -> None:
 async def _cancel(run_id: str, *, wait: bool, as_json: bool) -> int:
     remark = complain if as_json else say
     with Interrupts() as interrupts:
-        client = await interrupts.during(connected())
+        client = await interrupts.during(connect_quietly())
         handle = await interrupts.during(known(client, run_id))
         await ask_to_end(handle)
         remark(f"asked {handle.id} to end")

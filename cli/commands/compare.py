@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from cli.console import AS_JSON, clear_errors, one_line, say, say_json
+from cli.console import clear_errors, one_line, say, say_json
+from cli.options import AS_JSON
 from domain.base import UnfitError
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.outcome import ExitCode

@@ -14,15 +14,15 @@ from typing import Any, cast
 import click
 import yaml
 
-from cli.commands.run import announce, follow
-from cli.commands.serve import ROOT
-from cli.console import acts, clear_errors, say
+from cli.console import clear_errors, say, survives_lost_output
 from cli.demo.bench import Stage, next_folder, set_up
-from cli.demo.pointing import point_at
+from cli.demo.lab_addresses import with_lab_addresses
+from cli.following import announce, follow
+from cli.lab_topologies import ROOT
 from cli.plans import valid_document
 from cli.report_files import ReportFiles
 from cli.results import show_outcome
-from cli.run_report import written
+from cli.run_report import write_or_explain
 from clients.http.bounded_json import parse
 from clients.http.control import LARGEST_ANSWER
 from clients.http.reader import Limits, NoAnswerError, fetch
@@ -53,7 +53,7 @@ Then the demo ends anyway, and with it the lab and everything switched on in it.
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave server, worker and lab up until Ctrl-C, for looking around.")
 @clear_errors
-@acts
+@survives_lost_output
 def demo(*, keep: bool) -> None:
     """Break a small shop and see which pairs of failures hurt it.
 
@@ -123,13 +123,13 @@ async def _run_plan(stage: Stage, interrupts: Interrupts) -> _DemoResult:
         for limit in limits:
             limit.cancel()
     await show_outcome(outcome, stage.database_url)
-    await written(ReportFiles({HTML: stage.report}), file, outcome, stage.database_url)
+    await write_or_explain(ReportFiles({HTML: stage.report}), file, outcome, stage.database_url)
     return _DemoResult(outcome=outcome, clean=await _look_at_lab(stage))
 
 
 def _plan_for(stage: Stage) -> PlanFile:
     """Point the example's plan at the lab, and keep it for reuse."""
-    document: Any = point_at(read_plan_file(PLAN), stage.lab)
+    document: Any = with_lab_addresses(read_plan_file(PLAN), stage.lab)
     stage.plan.write_text(yaml.safe_dump(document, sort_keys=False))
     return cast("PlanFile", valid_document(document, str(PLAN)))
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import click
 
-from cli.console import AS_JSON, clear_errors, say, say_json
+from cli.console import clear_errors, say, say_json
 from cli.damage import damage_facts, damaged, note, with_damage
+from cli.options import AS_JSON
 from cli.ui.next_steps import after_faults
 from clients.drivers.active import ActiveItem, ActiveKind
 from clients.store.read_models import Halt

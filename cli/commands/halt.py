@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import click
 
-from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json, understood
+from cli.console import as_holdfast_error, clear_errors, complain, say, say_json, survives_lost_output
 from cli.damage import damage_facts, note, with_damage
+from cli.options import AS_JSON
 from cli.ui.next_steps import after_halt
-from clients.store.read_models import Halt
-from domain.errors import HoldfastError
 from domain.executions.execution import Recovery
 from domain.executions.outcome import ExitCode
-from operations.connection import connected
+from operations.connection import connect_quietly
+from operations.environment import operator_name
 from operations.processes.interrupts import Interrupts
 from operations.runs.end_all import ask_all_to_end, ends_of
-from operations.runs.start import who
 from operations.stores import query_store
-
-MENTION_PATIENCE = 2.0
-"""Seconds for reading the halt flag, in commands that only mention it."""
-
-
-async def mention_halt() -> Halt | None:
-    """Report an active halt on standard error, and return it.
-
-    Does nothing if the store cannot be read.
-    """
-    with suppress(HoldfastError, TimeoutError):
-        async with asyncio.timeout(MENTION_PATIENCE):
-            halt = await query_store(lambda store: store.halting.halted())
-        if halt is not None:
-            complain(f"({halt}. `holdfast unhalt` lets runs begin again)")
-        return halt
-    return None
 
 
 @click.command()
@@ -43,7 +24,7 @@ async def mention_halt() -> Halt | None:
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is off.")
 @AS_JSON
 @clear_errors
-@acts
+@survives_lost_output
 def halt(reason: str, *, no_wait: bool, as_json: bool) -> None:
     """Cancel all runs and refuse new ones until `holdfast unhalt`.
 
@@ -51,7 +32,8 @@ def halt(reason: str, *, no_wait: bool, as_json: bool) -> None:
     HALTED, exit code 7, before it touches anything. Then all runs are cancelled, and the command waits until everything
     is off.
 
-    Exit codes: 0 nothing is left switched on, 5 that could not be verified.
+    Exit codes: 0 nothing is left switched on (with --no-wait: every run was asked to end, and nothing is verified), 5
+    that could not be verified, or a run could not be asked.
     """
     raise SystemExit(asyncio.run(_halt(reason, wait=not no_wait, as_json=as_json)))
 
@@ -60,14 +42,16 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
     remark = complain if as_json else say
     with Interrupts() as interrupts:
         # Set it before listing the runs: a run that began too early to see the flag is then in the list.
-        flag = await query_store(lambda store: store.halting.halt(reason, who()))
+        flag = await query_store(lambda store: store.halting.halt(reason, operator_name()))
         remark(f"{flag}. New runs are refused until `holdfast unhalt`")
-        client = await interrupts.during(connected())
+        client = await interrupts.during(connect_quietly())
         asked = await interrupts.during(ask_all_to_end(client, remark))
         for row in asked.damaged:
             note(row)
         ends, missed = await interrupts.during(ends_of(client, asked.runs, remark)) if wait else ([], [])
-    troubles = asked.troubles + [f"it is not known how {run.id} ended: {understood(error)}" for run, error in missed]
+    troubles = asked.troubles + [
+        f"it is not known how {run.id} ended: {as_holdfast_error(error)}" for run, error in missed
+    ]
     for trouble in troubles:
         complain(f"error: {trouble}")
     verified = not troubles and all(end.recovery is not Recovery.UNVERIFIED for end in ends)
@@ -87,7 +71,7 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
 @click.command()
 @AS_JSON
 @clear_errors
-@acts
+@survives_lost_output
 def unhalt(*, as_json: bool) -> None:
     """Let runs begin again after `holdfast halt`."""
     lifted = asyncio.run(query_store(lambda store: store.halting.unhalt()))

@@ -12,8 +12,9 @@ import click
 import yaml
 from pydantic import ValidationError
 
-from cli.console import AS_JSON, clear_errors, complain, say, say_json, write_file
-from cli.demo.pointing import origin_of
+from cli.console import clear_errors, complain, say, say_json, write_file
+from cli.demo.lab_addresses import origin_of
+from cli.options import AS_JSON
 from cli.plan_template import placeholders, plan_template
 from clients.http.control import LARGEST_ANSWER
 from clients.http.reader import Limits, NoAnswerError, fetch

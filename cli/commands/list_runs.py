@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from cli.commands.halt import mention_halt
-from cli.console import AS_JSON, clear_errors, one_line, say, say_json
+from cli.console import clear_errors, one_line, say, say_json
+from cli.halt_notice import mention_halt
+from cli.options import AS_JSON
 from cli.ui.columns import aligned
 from cli.ui.moments import moment
 from cli.ui.spans import in_words

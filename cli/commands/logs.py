@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from cli.commands.cancel import RUN_ID
-from cli.console import AS_JSON, clear_errors, complain, one_line, say, say_json
+from cli.console import clear_errors, complain, one_line, say, say_json
+from cli.options import AS_JSON, RUN_ID
 from clients.store.read_models import ExecutionRow, LogEntry, LogLevel
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError

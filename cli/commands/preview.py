@@ -13,8 +13,9 @@ from pathlib import Path
 
 import click
 
-from cli.console import AS_JSON, clear_errors, say
-from cli.plans import PLAN, valid_plan, warn_of_refusals
+from cli.console import clear_errors, say
+from cli.options import AS_JSON, PLAN
+from cli.plans import valid_plan, warn_of_refusals
 from cli.ui.columns import aligned
 from cli.ui.spans import in_words
 from clients.settings import Settings

@@ -13,15 +13,16 @@ import click
 
 from activities.toolbox import opened_toolbox
 from cli.commands.recover_direct import recover_direct
-from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json
+from cli.console import clear_errors, complain, say, say_json, survives_lost_output
 from cli.damage import damage_facts, damaged, with_damage
+from cli.options import AS_JSON
 from cli.ui.next_steps import after_recovery
 from clients.temporal.runs import RunDirectory
 from domain.errors import HoldfastError
 from domain.executions.outcome import ExitCode
 from domain.executions.windows import LedgerEntry
 from domain.units import format_duration, parse_duration
-from operations.connection import connected
+from operations.connection import connect_quietly
 from operations.processes.interrupts import Interrupts
 from operations.recovery.recover import GONE, Recovered, Recoverer, chosen_rows, recover_each, under_way_rows
 from operations.stores import existing_store
@@ -52,7 +53,7 @@ class _Duration(click.ParamType[timedelta]):
 @click.option("--yes", is_flag=True, help="With --direct: do not ask before touching what is not on this machine.")
 @AS_JSON
 @clear_errors
-@acts
+@survives_lost_output
 def recover(
     *, everything: bool, execution_id: int | None, direct: Path | None, within: timedelta, yes: bool, as_json: bool
 ) -> None:
@@ -83,7 +84,7 @@ async def _recover(execution_id: int | None, within: timedelta, *, everything: b
         try:
             store = await interrupts.during(existing_store())
             async with opened_toolbox(store, os.environ) as tools:
-                runs = RunDirectory(await interrupts.during(connected()))
+                runs = RunDirectory(await interrupts.during(connect_quietly()))
                 rows = await chosen_rows(tools, execution_id)
                 left = [] if everything or execution_id is not None else await under_way_rows(runs, rows)
                 recoverer = Recoverer(tools, runs, remark, within)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from cli.commands.cancel import RUN_ID
 from cli.console import clear_errors, complain, one_line, say
+from cli.options import RUN_ID
 from cli.report_files import ReportFiles, report_options
 from operations.runs.report import stored_report
 from reports.forms.registry import FORMS

@@ -8,26 +8,36 @@ from pathlib import Path
 from typing import Any
 
 import click
-from temporalio.client import Client
 
 from cli.commands.preview import preview_of, show_preview
-from cli.console import QUIET, STANDARD_OUTPUT, acts, clear_errors, complain, error_facts, say, understood, write_file
-from cli.plans import PLAN, confirm, is_our_lab, valid_definition, warn_of_refusals
+from cli.console import (
+    STANDARD_OUTPUT,
+    as_holdfast_error,
+    clear_errors,
+    complain,
+    error_facts,
+    say,
+    survives_lost_output,
+    write_file,
+)
+from cli.following import announce, follow
+from cli.options import PLAN, QUIET
+from cli.plans import confirm, is_our_lab, valid_definition, warn_of_refusals
 from cli.report_files import ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
 from cli.ui.next_steps import after_run
-from cli.ui.progress import Progress
 from cli.ui.resilience.pairs import PairShare, pairs_promise
 from domain.errors import HoldfastError
 from domain.executions.execution import IfBusy, Leftovers
 from domain.executions.outcome import ExitCode, RunOutcome
 from domain.executions.start_options import StartOptions
-from operations.connection import connected
+from operations.connection import connect_quietly
 from operations.definitions import DefinitionFile, PlanFile
+from operations.environment import task_queue
 from operations.processes.interrupts import Interrupts
-from operations.runs.follow import Detached, Follower, Run, Say, mention_missing_worker, no_lines
-from operations.runs.start import start, task_queue, web_ui_page
+from operations.runs.follow import Detached, mention_missing_worker
+from operations.runs.start import start
 from reports.forms.registry import FORMS, JSON
 
 _CLEANING = (
@@ -57,7 +67,7 @@ _CLEANING = (
               "gave the same answers. Where they differ, the real answers decide.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, as `holdfast preview` does, and end.")
 @clear_errors
-@acts
+@survives_lost_output
 def run(
     plan: Path,
     json_file: Path | None,
@@ -89,7 +99,7 @@ def run(
     Exit codes: 0 passed, 1 failed, 2 invalid plan, 3 run failed, 4 stopped, 5 recovery unverified, 6 inconclusive,
     7 refused with nothing touched, 8 standard output lost, 130 cancelled.
     """
-    _check(files, json_file, follows=not (detach or dry_run), shows=dry_run or not quiet)
+    _check_outputs(files, json_file, follows=not (detach or dry_run), dry_run=dry_run, quiet=quiet)
     if wait and force:
         raise click.UsageError("--wait and --force exclude each other: wait for the other run, or have it cancelled")
     options = StartOptions(
@@ -98,22 +108,23 @@ def run(
         verify_pairs=verify_pairs,
     )
     file = valid_definition(plan)
-    also = _promises(file, options)
+    extra_warnings = _extra_warnings(file, options)
     if dry_run:
-        _show_only(file, plan, also, json_file)
+        _show_only(file, plan, extra_warnings, json_file)
         return
     ours = isinstance(file, PlanFile) and is_our_lab(file.plan)
-    confirm(file, assume_yes=yes or ours, also=" ".join(also))
+    confirm(file, assume_yes=yes or ours, also=" ".join(extra_warnings))
     try:
         code = asyncio.run(_run(file, options, json_file, files, detach=detach, quiet=quiet))
     except HoldfastError as error:
-        _write(json_file, error_facts(understood(error)))
+        if json_file != STANDARD_OUTPUT:  # `clear_errors` writes it there.
+            _write_outcome(json_file, error_facts(as_holdfast_error(error)))
         raise
     raise SystemExit(code)
 
 
-def _promises(file: DefinitionFile, options: StartOptions) -> list[str]:
-    """Describe what the options add to a run.
+def _extra_warnings(file: DefinitionFile, options: StartOptions) -> list[str]:
+    """Return a sentence for each option that makes the run do more.
 
     Raises:
         click.UsageError: an option is given that only plans have.
@@ -123,11 +134,11 @@ def _promises(file: DefinitionFile, options: StartOptions) -> list[str]:
         if cleans or options.verify_pairs is not None:
             raise click.UsageError(f"--clean and --verify-pairs are for plans, and this is a {file.kind.name}")
         return []
-    also = [_CLEANING.format(plan=file.plan)] if cleans else []
-    return also + ([pairs_promise(file.plan, options.verify_pairs)] if options.verify_pairs is not None else [])
+    cleaning = [_CLEANING.format(plan=file.plan)] if cleans else []
+    return cleaning + ([pairs_promise(file.plan, options.verify_pairs)] if options.verify_pairs is not None else [])
 
 
-def _show_only(file: DefinitionFile, path: Path, also: list[str], json_file: Path | None) -> None:
+def _show_only(file: DefinitionFile, path: Path, extra_warnings: list[str], json_file: Path | None) -> None:
     """Show what a run would do.
 
     Raises:
@@ -138,18 +149,23 @@ def _show_only(file: DefinitionFile, path: Path, also: list[str], json_file: Pat
     found = preview_of(file.plan)
     show_preview(found, path)
     warn_of_refusals(file.plan)
-    for line in also:
+    for line in extra_warnings:
         say(line)
-    _write(json_file, found.model_dump(mode="json"))
+    _write_outcome(json_file, found.model_dump(mode="json"))
 
 
-def _check(files: ReportFiles, json_file: Path | None, *, follows: bool, shows: bool) -> None:
+def _check_outputs(files: ReportFiles, json_file: Path | None, *, follows: bool, dry_run: bool, quiet: bool) -> None:
     files.check(json=json_file)
     if files and not follows:
         raise click.UsageError("a report is written only when the run has ended: use `holdfast report ID` then")
-    if files.to_standard_output or (json_file == STANDARD_OUTPUT and shows):
-        what = "report a file" if files.to_standard_output else "outcome a file, or add --quiet"
-        raise click.UsageError(f"standard output shows the progress of the run: give the {what}")
+    if files.to_standard_output:
+        raise click.UsageError("a run's report cannot go to standard output: give it a file")
+    if json_file != STANDARD_OUTPUT:
+        return
+    if dry_run:
+        raise click.UsageError("standard output shows the preview: give the outcome a file, or use `holdfast preview`")
+    if not quiet:
+        raise click.UsageError("standard output shows the progress of the run: give the outcome a file, or add --quiet")
 
 
 async def _run(
@@ -164,7 +180,7 @@ async def _run(
     queue = task_queue()
     remark = complain if quiet else say
     with Interrupts() as interrupts:
-        client = await interrupts.during(connected())
+        client = await interrupts.during(connect_quietly())
         if not quiet:
             say(file.summary())
         handle = await start(client, file, options, interrupts, remark, queue=queue)
@@ -174,51 +190,33 @@ async def _run(
         if detach:
             await mention_missing_worker(client, handle, queue, remark)
             remark(f"next: `holdfast watch {file.name}` follows it, `holdfast cancel {file.name}` ends it")
-            _write(json_file, facts | {"exit_code": ExitCode.PASSED})
+            _write_outcome(json_file, facts | {"exit_code": ExitCode.PASSED})
             return ExitCode.PASSED
         try:
             outcome = await follow(client, handle, interrupts, queue, quiet=quiet)
         except Detached as why:
             remark(str(why))
-            outcome = None
-    if outcome is None:
-        _write(json_file, facts | {"exit_code": ExitCode.CANCELLED})
-        if files:
-            complain(f"no report: the run goes on. `holdfast report {file.name}` writes one")
-        return ExitCode.CANCELLED
+            _write_outcome(json_file, facts | {"exit_code": ExitCode.CANCELLED})
+            if files:
+                complain(f"no report: the run goes on. `holdfast report {file.name}` writes one")
+            return ExitCode.CANCELLED
+    return await _show_end(file, outcome, json_file, files, quiet=quiet)
+
+
+async def _show_end(
+    file: DefinitionFile, outcome: RunOutcome, json_file: Path | None, files: ReportFiles, *, quiet: bool
+) -> ExitCode:
+    """Show how the run ended, and write the wanted files."""
     if not quiet:
         await show_outcome(outcome)
         say(f"next: {after_run(outcome, file.name)}")
     elif json_file != STANDARD_OUTPUT:
         show_conclusion(outcome)
-    _write(json_file, outcome.model_dump(mode="json"))
-    return await write_report(files, file, outcome, remark)
+    _write_outcome(json_file, outcome.model_dump(mode="json"))
+    return await write_report(files, file, outcome, complain if quiet else say)
 
 
-def announce(client: Client, handle: Run, ui: str = "") -> None:
-    """Print the accepted run's ids, and its page in the Web UI."""
-    say(f"started {handle.id}, run {handle.run_id}")
-    page = web_ui_page(client, handle, ui)
-    if page:
-        say(f"  {page}")
-
-
-async def follow(client: Client, handle: Run, interrupts: Interrupts, queue: str, *, quiet: bool = False) -> RunOutcome:
-    """Follow a run to its end, and mention a missing worker.
-
-    Raises:
-        Detached: the operator detached.
-    """
-    remark: Say = complain if quiet else say
-    reminding = asyncio.create_task(mention_missing_worker(client, handle, queue, remark))
-    try:
-        return await Follower(client, handle, remark, no_lines if quiet else Progress().lines).follow(interrupts)
-    finally:
-        reminding.cancel()
-        await asyncio.gather(reminding, return_exceptions=True)
-
-
-def _write(json_file: Path | None, facts: dict[str, Any]) -> None:
+def _write_outcome(json_file: Path | None, facts: dict[str, Any]) -> None:
     if json_file == STANDARD_OUTPUT:
         say(json.dumps(facts, indent=2))
     elif json_file:

@@ -10,15 +10,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
-from pydantic import ValidationError
 
-from cli.console import acts, clear_errors, complain, say
+from cli.console import clear_errors, complain, say, survives_lost_output
+from cli.lab_topologies import SHOP_TOPOLOGY, moved_lab_ports, read_topology
 from clients.local.notes import Kind, noted
-from clients.temporal.embedded import embedded_server, moved_ports
+from clients.temporal.embedded import embedded_server
 from clients.temporal.embedded_settings import DEFAULT_FILE, DevServerSettings
 from domain.errors import ErrorCode, HoldfastError
 from domain.guardrails.check import ALLOWED_HOSTS
-from lab import Lab, LabAddresses, PortChoice, Topology, load_topology
+from lab import Lab, LabAddresses, PortChoice, Topology
 from lab.generated.generate import Generated, generate_topology, parse_kinds, parse_shape
 from lab.generated.plan_for import plan_text, preferred_addresses
 from lab.generated.planting import CLASSIC, Weakness
@@ -26,8 +26,6 @@ from lab.generated.written import topology_text
 from operations.connection import quieten
 from operations.processes.interrupts import Interrupts
 
-ROOT = Path(__file__).parents[2]
-SHOP_TOPOLOGY = ROOT / "examples" / "shop-topology.yaml"
 JSON_READY = click.option("--json", "as_json", is_flag=True, help="Print the addresses as one line of JSON.")
 
 
@@ -38,7 +36,7 @@ JSON_READY = click.option("--json", "as_json", is_flag=True, help="Print the add
 @click.option("--ui/--no-ui", default=True, show_default=True, help="Start the Web UI as well.")
 @JSON_READY
 @clear_errors
-@acts
+@survives_lost_output
 def server(config: Path, database: Path | None, *, ui: bool, as_json: bool) -> None:
     """Run the embedded Temporal server with its Web UI until Ctrl-C."""
     settings = DevServerSettings.load(config)
@@ -83,7 +81,7 @@ async def _server(settings: DevServerSettings, *, ui: bool, as_json: bool) -> No
 @click.option("--free-ports", is_flag=True, help="Take free ports instead of the topology's.")
 @JSON_READY
 @clear_errors
-@acts
+@survives_lost_output
 def lab(
     *,
     topology: Path | None,
@@ -197,42 +195,11 @@ def _write(path: Path, text: str, *, quiet: bool = False) -> None:
         say(f"written: {path}")
 
 
-def read_topology(path: Path) -> Topology:
-    """Read the topology in a file.
-
-    Raises:
-        HoldfastError: VALIDATION_ERROR naming the file and what is wrong.
-    """
-    try:
-        return load_topology(path)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = f"{path}: {place or 'topology'}: {first['msg'].removeprefix('Value error, ')}"
-        raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=f"see {SHOP_TOPOLOGY}") from error
-
-
-def moved_lab_ports(topology: Topology, addresses: LabAddresses) -> list[str]:
-    """Describe which lab ports were taken, and what is used instead."""
-    ports = topology.ports
-    wanted: dict[str, tuple[int | None, int]] = {
-        "the proxy": (ports.proxy, _port(addresses.proxy)),
-        "the fault service": (ports.faults, _port(addresses.faults)),
-        "the lab's own endpoint": (ports.admin, _port(addresses.admin)),
-    }
-    wanted |= {service.name: (service.port, _port(addresses.services[service.name])) for service in topology.services}
-    return moved_ports(wanted)
-
-
-def _port(url: str) -> int:
-    return int(url.rpartition(":")[2])
-
-
 @click.command()
 @click.option("--only", type=click.Choice(["control", "load"]),
               help="Only one part: control (runs) or load (measuring). Default: both, a process each.")  # fmt: skip
 @clear_errors
-@acts
+@survives_lost_output
 def worker(only: str | None) -> None:
     """Run a worker on both queues until Ctrl-C.
 

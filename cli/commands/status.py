@@ -8,9 +8,9 @@ from functools import partial
 
 import click
 
-from cli.commands.cancel import RUN_ID
-from cli.commands.halt import mention_halt
-from cli.console import AS_JSON, clear_errors, complain, say
+from cli.console import clear_errors, complain, say
+from cli.halt_notice import mention_halt
+from cli.options import AS_JSON, RUN_ID
 from cli.ui.next_steps import after_end, after_error
 from cli.ui.panels import panel_lines
 from clients.store.read_models import ExecutionRow
@@ -19,7 +19,7 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunStatus
 from domain.executions.state import ExecutionState
 from domain.resilience.state import ResilienceState
-from operations.connection import connected
+from operations.connection import connect_quietly
 from operations.runs.find import known, newest_stored
 from operations.runs.follow import look
 from operations.runs.state import as_the_server_knows
@@ -45,7 +45,7 @@ def status(run_id: str, *, as_json: bool) -> None:
 async def _status(run_id: str, *, as_json: bool) -> None:
     await mention_halt()
     try:
-        client = await connected()
+        client = await connect_quietly()
         handle = await known(client, run_id)
         state = await look(handle)
         trouble = "no worker answers"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from cli.console import AS_JSON, clear_errors, say, say_json, write_file
-from cli.plans import PLAN, valid_definition, warn_of_refusals
+from cli.console import clear_errors, say, say_json, write_file
+from cli.options import AS_JSON, PLAN
+from cli.plans import valid_definition, warn_of_refusals
 from domain.executions.outcome import ExitCode
 from domain.plans.schema import plan_schema
 from operations.definitions import PlanFile, check_file

@@ -11,15 +11,15 @@ from contextlib import asynccontextmanager
 
 import click
 
-from cli.commands.cancel import RUN_ID
-from cli.console import AS_JSON, QUIET, clear_errors, complain, live, one_line, say
+from cli.console import clear_errors, complain, live, one_line, say
+from cli.options import AS_JSON, QUIET, RUN_ID
 from cli.results import show_conclusion, show_outcome
 from cli.ui.live import LiveView
 from cli.ui.next_steps import after_run
 from cli.ui.panels import Panels
 from domain.executions.outcome import ExitCode, RunOutcome
 from domain.executions.state import ExecutionState
-from operations.connection import connected
+from operations.connection import connect_quietly
 from operations.processes.interrupts import Interrupts
 from operations.runs.find import known
 from operations.runs.follow import Detached, Follower, Say, Tell, no_lines
@@ -51,7 +51,7 @@ def watch(run_id: str, *, quiet: bool, as_json: bool) -> None:
 async def _watch(run_id: str, *, quiet: bool, as_json: bool) -> int:
     remark = complain if as_json or quiet else say
     with Interrupts() as interrupts:
-        client = await interrupts.during(connected())
+        client = await interrupts.during(connect_quietly())
         handle = await interrupts.during(known(client, run_id))
         if not quiet:
             remark(f"{handle.id}, run {handle.run_id}")

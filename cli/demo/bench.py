@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
-from cli.commands.serve import SHOP_TOPOLOGY, moved_lab_ports, read_topology
 from cli.console import say
+from cli.lab_topologies import SHOP_TOPOLOGY, moved_lab_ports, read_topology
 from clients.local.private import FOLDER_MODE, private_folder
 from clients.temporal.connection import has_pollers
 from domain.guardrails.check import ALLOWED_HOSTS
 from domain.names import TASK_QUEUE
 from lab import LabAddresses
-from operations.connection import connected
+from operations.connection import connect_quietly
 from operations.processes.children import Child
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Stage:
             HoldfastError: a child has ended by itself. The error has the tail of its log.
         """
         work_task = asyncio.ensure_future(work)
-        ends = [asyncio.ensure_future(child.ended_by_itself()) for child in self.children]
+        ends = [asyncio.ensure_future(child.wait_for_unexpected_end()) for child in self.children]
         try:
             await asyncio.wait({work_task, *ends}, return_when=asyncio.FIRST_COMPLETED)
             for end in ends:
@@ -120,7 +120,7 @@ async def set_up(stack: AsyncExitStack, folder: Path) -> Stage:
     touched = (addresses.proxy, addresses.faults, *addresses.services.values())
     environment[ALLOWED_HOSTS] = ",".join(urlsplit(url).netloc for url in touched)
     worker = await _start(stack, "worker", "worker", folder=folder, env=environment)
-    client = await connected(server_says["address"])
+    client = await connect_quietly(server_says["address"])
     await _until_polling(client, worker)
     say(f"  Temporal {server_says['address']}, Web UI {server_says['ui']}")
     say(f"  shop     {addresses.entry}/api/home, proxy {addresses.proxy}, fault service {addresses.faults}")
@@ -152,5 +152,5 @@ async def _until_polling(client: Client, worker: Child) -> None:
     end = clock() + START_PATIENCE
     while not await has_pollers(client, TASK_QUEUE):
         if worker.ended or clock() > end:
-            raise worker.failed("did not start")
+            raise worker.error_with_log("did not start")
         await asyncio.sleep(0.1)

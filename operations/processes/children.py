@@ -30,11 +30,8 @@ _END_WITH_PARENT = "HOLDFAST_END_WITH_PARENT"
 _TAIL = 15
 
 
-def end_with_parent() -> None:
-    """End with the parent, in a child process of the demo.
-
-    Elsewhere, do nothing.
-    """
+def watch_parent() -> None:
+    """Start a thread that ends this process when the demo ends. Only in a child process of the demo."""
     if os.environ.pop(_END_WITH_PARENT, ""):
         threading.Thread(target=_end_at_eof, daemon=True).start()
 
@@ -79,17 +76,17 @@ class Child:
             HoldfastError: PEER_UNREACHABLE, with the tail of its log, when it ends or stays silent instead.
         """
         if self._process.stdout is None:
-            raise self.failed("was not asked to print its address")
+            raise self.error_with_log("was not asked to print its address")
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), patience)
             facts = dict(json.loads(line))
         except (TimeoutError, ValueError) as error:
-            raise self.failed("did not start") from error
+            raise self.error_with_log("did not start") from error
         if "error_code" in facts:
-            raise self.failed("did not start")
+            raise self.error_with_log("did not start")
         return facts
 
-    def failed(self, what: str) -> HoldfastError:
+    def error_with_log(self, what: str) -> HoldfastError:
         """Return an error with the end of the child's log."""
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL:])
         end = f". The end of {self.log}:\n{tail}" if tail else f"; {self.log} is empty"
@@ -106,15 +103,15 @@ class Child:
         """Whether the child has ended."""
         return self._process.returncode is not None
 
-    async def ended_by_itself(self) -> HoldfastError:
+    async def wait_for_unexpected_end(self) -> HoldfastError:
         """Wait until the child ends by itself. Returns the error to raise."""
         code = await self._process.wait()
-        return self.failed(f"ended by itself with {code}")
+        return self.error_with_log(f"ended by itself with {code}")
 
     async def stop(self) -> None:
-        """Ask the child to end, or else kill it.
+        """Ask the child to end.
 
-        Whatever processes it started itself are killed with it.
+        After STOP_PATIENCE, it is killed, with all processes that it started.
         """
         if self.ended:
             return

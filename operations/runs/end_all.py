@@ -14,9 +14,9 @@ from clients.temporal.connection import server_error
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.outcome import RunOutcome
+from operations.environment import task_queue
 from operations.recovery.worker_presence import WorkerPresence
 from operations.runs.follow import Run, Say, ask_to_end, end_of
-from operations.runs.start import task_queue
 from operations.stores import query_store
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from temporalio.client import Client
 
-from cli.demo.pointing import point_at
+from cli.demo.lab_addresses import with_lab_addresses
 from clients.store.read_models import CaseResult
 from domain.calls.model import CallRound, FallbackCall, FoundBy
 from domain.executions.execution import Recovery, Verdict
@@ -43,7 +43,9 @@ class Seen:
 
 
 def plan_of(bench: Bench) -> dict[str, Any]:
-    document: Any = point_at(yaml.safe_load((ROOT / "examples" / "pricelist.yaml").read_text()), bench.lab.addresses)
+    document: Any = with_lab_addresses(
+        yaml.safe_load((ROOT / "examples" / "pricelist.yaml").read_text()), bench.lab.addresses
+    )
     return document | {"name": bench.name}
 
 

@@ -75,7 +75,7 @@ async def test_a_dead_child_is_reported_with_its_signal_or_exit_code(tmp_path: P
     child = await Child.start("lab", "lab", "--json", "--free-ports", folder=tmp_path, environment=_env())
     await child.ready(20)
     child._process.send_signal(signal.SIGKILL)
-    assert "the lab ended by itself with -9" in (await child.ended_by_itself()).message
+    assert "the lab ended by itself with -9" in (await child.wait_for_unexpected_end()).message
 
 
 def test_each_demo_has_its_own_numbered_folder(tmp_path: Path) -> None:

@@ -175,8 +175,21 @@ async def test_a_run_that_nobody_follows_cannot_have_a_report(
 
 
 async def test_a_report_on_standard_output_is_refused_for_a_run(here: Path, plan: Callable[..., str]) -> None:
-    """The run shows its progress there."""
-    result: Any = await invoke("run", f"{plan()}.yaml", "--markdown", "-")
-    assert (result.exit_code, "give the report a file" in result.output) == (2, True)
-    result = await invoke("run", f"{plan()}.yaml", "--json", "-")
-    assert (result.exit_code, "give the outcome a file" in result.output) == (2, True)
+    """And the outcome, unless nothing else goes there."""
+    name = f"{plan()}.yaml"
+    for options, hint in (
+        (["--markdown", "-"], "cannot go to standard output: give it a file"),
+        (["--quiet", "--markdown", "-"], "cannot go to standard output: give it a file"),
+        (["--json", "-"], "shows the progress of the run: give the outcome a file, or add --quiet"),
+        (["--dry-run", "--quiet", "--json", "-"], "shows the preview: give the outcome a file"),
+    ):
+        result: Any = await invoke("run", name, *options)
+        assert (result.exit_code, hint in result.output) == (2, True)
+
+
+async def test_a_run_that_cannot_begin_prints_its_error_as_json_once(
+    here: Path, plan: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    result: Any = await invoke("run", f"{plan()}.yaml", "--yes", "--quiet", "--json", "-")
+    assert json.loads(result.stdout)["exit_code"] == result.exit_code == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from activities.toolbox import Toolbox
-from cli.demo.pointing import point_at
+from cli.demo.lab_addresses import with_lab_addresses
 from clients.load.engine import LoadGenerator
 from clients.peers.canary import CanaryClient
 from clients.plans.files import read_plan_file
@@ -39,7 +39,7 @@ async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
         LoadGenerator() as load,
         CanaryClient() as canary,
     ):
-        document = point_at(read_plan_file(ROOT / "examples" / "shop.yaml"), lab.addresses)
+        document = with_lab_addresses(read_plan_file(ROOT / "examples" / "shop.yaml"), lab.addresses)
         plan = Plan.model_validate(document | {"timeouts": getattr(request, "param", {})})
         store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
         new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from temporalio.client import Client
 
-from cli.demo.pointing import point_at
+from cli.demo.lab_addresses import with_lab_addresses
 from tests.support.paths import ROOT
 from tests.support.runs.bench import Bench, unhurried_example
 from tests.support.runs.fixtures import opened_bench
@@ -25,6 +25,6 @@ async def train_ticket(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]
 
 def plan_for(bench: Bench) -> dict[str, Any]:
     document = yaml.safe_load((ROOT / "examples" / "train-ticket.yaml").read_text())
-    plan: dict[str, Any] = point_at(document, bench.lab.addresses)
+    plan: dict[str, Any] = with_lab_addresses(document, bench.lab.addresses)
     plan["name"] = bench.name
     return plan

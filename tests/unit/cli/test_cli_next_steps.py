@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.console import understood
+from cli.console import as_holdfast_error
 from cli.main import cli, every_command
 from cli.ui.next_steps import after_error, after_faults, after_run
 from domain.cases.real_verdicts import ALLOW_TWO
@@ -85,9 +85,9 @@ def test_every_output_suggests_the_next_step(arguments: str, words: str) -> None
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_every_error_has_a_next_step(code: ErrorCode) -> None:
     """Its own hint, or else the hint of its code."""
-    own = understood(HoldfastError(code, "it is so", hint="do this"))
+    own = as_holdfast_error(HoldfastError(code, "it is so", hint="do this"))
     assert str(own) == "it is so. do this"
-    assert understood(HoldfastError(code, "it is so")).hint == after_error(code)
+    assert as_holdfast_error(HoldfastError(code, "it is so")).hint == after_error(code)
     assert after_error(code)
 
 
@@ -95,7 +95,7 @@ def test_every_error_has_a_next_step(code: ErrorCode) -> None:
 def test_every_error_of_a_server_has_a_next_step(status: RPCStatusCode) -> None:
     """Whether the server refuses or stays silent."""
     if status is not RPCStatusCode.OK:
-        assert understood(RPCError("it says no", status, b"")).hint
+        assert as_holdfast_error(RPCError("it says no", status, b"")).hint
 
 
 def test_every_end_of_a_run_has_a_next_step() -> None:

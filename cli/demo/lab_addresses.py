@@ -1,4 +1,4 @@
-"""Point a plan at the real addresses of a lab."""
+"""A plan with the addresses that a lab really has."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from urllib.parse import urlsplit
 from lab import LabAddresses
 
 
-def point_at(document: Any, addresses: LabAddresses) -> Any:
+def with_lab_addresses(document: Any, addresses: LabAddresses) -> Any:
     """Return a copy of the plan's document with the lab's addresses.
 
-    Only origins change; paths and queries stay. The request still goes to the same service. A service that the lab does
-    not have keeps its address.
+    Proxy, fault service and the lab's services get its addresses. Of the request's URL, only the origin changes, to the
+    same service. A service that the lab does not have keeps its address.
     """
     pointed = copy.deepcopy(document)
     system = pointed["system"]
-    origins = {origin_of(url): addresses.services[name] for name, url in _known(system["services"], addresses)}
-    system["services"] |= {name: addresses.services[name] for name, _ in _known(system["services"], addresses)}
+    origins = {
+        origin_of(url): addresses.services[name] for name, url in _services_in_lab(system["services"], addresses)
+    }
+    system["services"] |= {
+        name: addresses.services[name] for name, _ in _services_in_lab(system["services"], addresses)
+    }
     system |= {"proxy": addresses.proxy, "faults": addresses.faults}
     url = pointed["request"]["url"]
     origin = origin_of(url)
@@ -27,7 +31,7 @@ def point_at(document: Any, addresses: LabAddresses) -> Any:
     return pointed
 
 
-def _known(services: dict[str, str], addresses: LabAddresses) -> list[tuple[str, str]]:
+def _services_in_lab(services: dict[str, str], addresses: LabAddresses) -> list[tuple[str, str]]:
     return [(name, url) for name, url in services.items() if name in addresses.services]
 
 

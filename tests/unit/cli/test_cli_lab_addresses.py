@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from cli.demo.pointing import point_at
+from cli.demo.lab_addresses import with_lab_addresses
 from domain.plans.validation.validate import check_plan
 from lab import LabAddresses
 from tests.support.cli.terminal import plan_document
@@ -26,7 +26,7 @@ def test_every_address_is_the_labs_and_nothing_else_changes() -> None:
     document = plan_document("shop")
     document["request"]["url"] += "?user=42"
     before = copy.deepcopy(document)
-    pointed = point_at(document, LAB)
+    pointed = with_lab_addresses(document, LAB)
     assert document == before
     assert pointed["request"]["url"] == "http://127.0.0.1:6000/api/home?user=42"
     assert pointed["system"]["proxy"] == LAB.proxy
@@ -41,7 +41,7 @@ def test_every_address_is_the_labs_and_nothing_else_changes() -> None:
 
 def test_the_pointed_plan_is_valid() -> None:
     """It passes the same validation as any other plan."""
-    plan, problems = check_plan(point_at(plan_document("shop"), LAB))
+    plan, problems = check_plan(with_lab_addresses(plan_document("shop"), LAB))
     assert problems == []
     assert plan is not None
 
@@ -50,18 +50,18 @@ def test_a_port_that_is_the_beginning_of_a_longer_port_is_kept() -> None:
     """Origins are compared whole: port 1808 is not port 18080."""
     document = plan_document("shop")
     document["request"]["url"] = "http://127.0.0.1:1808/api/home"
-    assert point_at(document, LAB)["request"]["url"] == "http://127.0.0.1:1808/api/home"
+    assert with_lab_addresses(document, LAB)["request"]["url"] == "http://127.0.0.1:1808/api/home"
 
 
 def test_a_request_to_another_service_stays_with_that_service() -> None:
     """The plan decides which service is the entry, not the lab."""
     document = plan_document("shop")
     document["request"]["url"] = "http://127.0.0.1:18083/api/reviews?limit=3"
-    assert point_at(document, LAB)["request"]["url"] == "http://127.0.0.1:6003/api/reviews?limit=3"
+    assert with_lab_addresses(document, LAB)["request"]["url"] == "http://127.0.0.1:6003/api/reviews?limit=3"
 
 
 def test_a_service_that_the_lab_lacks_keeps_its_address() -> None:
     """Validation reports a typo in a plan; here it must not become a KeyError."""
     document = plan_document("shop")
     document["system"]["services"]["reveiws"] = "http://127.0.0.1:1"
-    assert point_at(document, LAB)["system"]["services"]["reveiws"] == "http://127.0.0.1:1"
+    assert with_lab_addresses(document, LAB)["system"]["services"]["reveiws"] == "http://127.0.0.1:1"
