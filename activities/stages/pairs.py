@@ -145,7 +145,7 @@ class PairActivities:
         measured = sum(_is_measured_pair(result) for result in await store.results.all(order.execution_id))
         pairs = await store.pairs.of(order.execution_id)
         blank = PairFidelity(share=100, measured=measured, chosen=len(pairs))
-        found = fidelity.counted(blank, [checked.finding for checked in pairs])
+        found = fidelity.add_findings(blank, [checked.finding for checked in pairs])
         await store.logs.add(order.execution_id, "pairs:verified", LogLevel.INFO, fidelity.in_words(found))
 
 

@@ -1,6 +1,6 @@
 """`holdfast report`: everything known about a run.
 
-It comes in forms to look at, to attach, or to count.
+As HTML, Markdown, JSON or JUnit XML, or as a short text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_CALLS = 10
 @RUN_ID
 @report_options(*FORMS)
 @clear_errors
-def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
+def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:  # `clear_errors` reads json_file
     """Write the report of a run, whether or not it has ended.
 
     The report has the verdict, matrix, timeline, coverage and recovery. There is one however the run ended, and while
@@ -62,10 +62,10 @@ def short_text(found: ExecutionReport) -> Iterator[str]:
     yield found.verdict_sentence
     yield found.recovery_sentence
     if isinstance(found, Report):
-        yield from _cases(found)
+        yield from _resilience_lines(found)
 
 
-def _cases(found: Report) -> Iterator[str]:
+def _resilience_lines(found: Report) -> Iterator[str]:
     """Yield coverage, fallback calls, and pairs."""
     coverage = found.coverage
     yield (

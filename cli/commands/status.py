@@ -25,7 +25,7 @@ from operations.runs.follow import look
 from operations.runs.state import as_the_server_knows
 from operations.stores import query_store
 from reports.build.execution import stored_execution
-from reports.build.stored_state import MOST_CASES
+from reports.build.stored_state import MOST_STATE_CASES
 
 
 @click.command()
@@ -63,8 +63,8 @@ async def _status(run_id: str, *, as_json: bool) -> None:
     row, stored = await _stored(run_id, trouble)
     say(row.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(stored)))
     complain(f"(from the store; last change {_age(row.updated_at)}. The run itself cannot be asked: {trouble})")
-    if isinstance(stored, ResilienceState) and stored.generated.total > MOST_CASES:
-        complain(f"(with more than {MOST_CASES:,} cases the results are not shown here; the store has them)")
+    if isinstance(stored, ResilienceState) and stored.generated.total > MOST_STATE_CASES:
+        complain(f"(with more than {MOST_STATE_CASES:,} cases the results are not shown here; the store has them)")
     complain("next: `holdfast worker` makes it answer, if it still runs; `holdfast faults` lists what may be on")
 
 

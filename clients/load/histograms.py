@@ -56,7 +56,7 @@ class Histogram:
         rank = max(1, ceil(round(percentile * self.count, 9)))
         return int(self._counts.get_value_at_percentile(100 * rank / self.count))
 
-    def counted(self) -> list[tuple[int, int]]:
+    def value_counts(self) -> list[tuple[int, int]]:
         """Return each recorded value and its count, in ascending order.
 
         Values are in microseconds, within a thousandth.

@@ -211,7 +211,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else (type(value), str(value))
 
 
-def counted(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFidelity:
+def add_findings(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFidelity:
     """Add findings to the fidelity so far."""
     new = list(findings)
     kept = [*before.findings, *(finding for finding in new if finding.outcome is not PairOutcome.AGREED)]

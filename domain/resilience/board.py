@@ -22,7 +22,7 @@ from domain.pairs import comparing as fidelity
 from domain.pairs.fidelity import PairFidelity, PairFinding
 from domain.plans.environments import environment_in
 from domain.plans.plan import Plan
-from domain.resilience.ended import counted, over
+from domain.resilience.ended import injection_fields, over
 from domain.resilience.model import CaseCounts, Phase
 from domain.resilience.overlaps import with_overlaps
 from domain.resilience.progress import message_of, percent_of
@@ -149,7 +149,7 @@ class ResilienceBoard(ExecutionBoard[ResilienceState]):
 
     def _update_injection(self, service: str, facts: dict[str, Any]) -> None:
         rows = [row.model_copy(update=facts) if row.service == service else row for row in self.state.injections]
-        self._set(**counted(rows))
+        self._set(**injection_fields(rows))
 
     def analyzed(self, report: AnalysisReport) -> None:
         """Record the result of the recording window."""
@@ -226,7 +226,7 @@ class ResilienceBoard(ExecutionBoard[ResilienceState]):
     def pairs_verified(self, findings: Sequence[PairFinding]) -> None:
         """Add the findings of verified pairs."""
         if self.state.pairs is not None:
-            self._set(pairs=fidelity.counted(self.state.pairs, findings))
+            self._set(pairs=fidelity.add_findings(self.state.pairs, findings))
 
     def judged(self, judgement: JudgedCases) -> None:
         """Record the verdict.

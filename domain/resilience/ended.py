@@ -15,7 +15,7 @@ from domain.resilience.state import AnalysisPanel, InjectionRow, ResilienceState
 _DONE = (InjectionState.RECOVERED, InjectionState.FAILED)
 
 
-def counted(rows: Sequence[InjectionRow]) -> dict[str, Any]:
+def injection_fields(rows: Sequence[InjectionRow]) -> dict[str, Any]:
     """Return a state's injections, with the numbers done and running."""
     states = [row.state for row in rows]
     return {
@@ -32,14 +32,14 @@ def over(state: ResilienceState, status: RunStatus, message: str) -> dict[str, A
     """
     ends = {row.service: row for row in state.windows if row.kind is WindowKind.FAULT}
     rows = [_ended(row, ends.get(row.service)) for row in state.injections]
-    return {"analysis": _analysis(state, status, message), **counted(rows)}
+    return {"analysis": _analysis(state, status, message), **injection_fields(rows)}
 
 
 def off(state: ResilienceState) -> dict[str, Any]:
     """Return the panels of a run of which everything was seen to be off."""
     seen = {InjectionState.RUNNING: InjectionState.RECOVERED}
     rows = [row.model_copy(update={"state": seen.get(row.state, row.state)}) for row in state.injections]
-    return {"rules": state.rules.model_copy(update={"ready": False}), **counted(rows)}
+    return {"rules": state.rules.model_copy(update={"ready": False}), **injection_fields(rows)}
 
 
 def _analysis(state: ResilienceState, status: RunStatus, message: str) -> AnalysisPanel:

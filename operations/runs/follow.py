@@ -107,7 +107,7 @@ class Follower:
     def __init__(self, client: Client, run: Run, say: Say, render: Tell) -> None:
         """Create a follower.
 
-        `tell` returns the lines to show for a state.
+        `render` returns the lines to show for a state.
         """
         self._client = client
         self._run = run

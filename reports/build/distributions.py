@@ -44,6 +44,6 @@ def distribution_of(samples: StoredSamples) -> list[tuple[int, int]] | None:
         if samples.raw is not None:
             # Raw samples are read much faster than the histogram, which agrees with them to a thousandth.
             return distribution((latency, 1) for latency, failed in unpacked(samples.raw) if not failed)
-        return distribution(Histogram.decode(samples.histogram).counted())
+        return distribution(Histogram.decode(samples.histogram).value_counts())
     except ValueError:
         return None

@@ -27,7 +27,7 @@ from reports.build.timelines import timeline
 from reports.model.report import CaseReport, EnvironmentReport, Report
 from reports.text.sentences import recovery_sentence, verdict_sentence
 
-MOST_CASES = 20_000
+MOST_REPORTED_CASES = 20_000
 """Cases in a report: all of two hundred services. A browser would hardly open many more."""
 
 MOST_DISTRIBUTIONS = 6_000
@@ -45,13 +45,13 @@ async def gather(store: Store, execution_id: int) -> Report:
     """
     row = await store.executions.row(execution_id)
     sha256 = (await store.executions.get(execution_id)).plan_sha256
-    run = await read_run(store, row, most_cases=MOST_CASES, worst_of_more=True)
+    run = await read_run(store, row, most_cases=MOST_REPORTED_CASES, worst_of_more=True)
     return _report(run, await _distributions(store, run), sha256)
 
 
 def _report(run: StoredRun, distributions: Distributions, sha256: str) -> Report:
     state = state_of(run)
-    cases = case_reports(run, distributions, MOST_CASES - len(run.results.kept))
+    cases = case_reports(run, distributions, MOST_REPORTED_CASES - len(run.results.kept))
     reports = with_real_faults(cases.reports, run)
     verified = {pair.case_index: pair.finding.outcome for pair in run.checked}
     return Report(
@@ -71,7 +71,7 @@ def _report(run: StoredRun, distributions: Distributions, sha256: str) -> Report
         shown_percentile=_shown_percentile(cases.reports),
         timeline=timeline(run, state),
         coverage=coverage(run, state.cases, cases.reports),
-        environment=_environment_report(run, sha256),
+        environment=_environment_of_run(run, sha256),
         plan_yaml=plan_yaml(run.plan),
     )
 
@@ -123,7 +123,7 @@ def environment_report(plan: Plan, **more: str) -> EnvironmentReport:
     return EnvironmentReport.model_validate(facts | more)
 
 
-def _environment_report(run: StoredRun, sha256: str) -> EnvironmentReport:
+def _environment_of_run(run: StoredRun, sha256: str) -> EnvironmentReport:
     return environment_report(
         run.plan,
         workflow_id=run.row.workflow_id,

@@ -26,15 +26,17 @@ _WINDOWS = {
 
 def injections(run: StoredRun) -> list[InjectionRow]:
     """Return the injection of each service of the plan, by name."""
-    windows = {entry.service: entry for entry in run.ledger if entry.kind is WindowKind.FAULT}
-    reasons = {
+    # The last round's window: discovery may have broken a service again.
+    latest_windows = {entry.service: entry for entry in run.ledger if entry.kind is WindowKind.FAULT}
+    # By case id, which for a single case is its service's name.
+    unmeasured_reasons = {
         result.case_id: result.reason for result in run.results.kept if result.outcome is not CaseOutcome.MEASURED
     }
     stable = {stability.service: stability.stable for stability in run.stability.get(StabilityMoment.AFTER_FAULT, [])}
     rows = [
-        _injection(name, windows.get(name), run.captured.get(name, []), reasons.get(name, "")).model_copy(
-            update={"stable": stable.get(name)}
-        )
+        _injection(
+            name, latest_windows.get(name), run.captured.get(name, []), unmeasured_reasons.get(name, "")
+        ).model_copy(update={"stable": stable.get(name)})
         for name in run.plan.service_names
     ]
     several = run.plan.safety.max_active_faults > 1
@@ -46,7 +48,8 @@ def _injection(
 ) -> InjectionRow:
     """Return the state of a service's fault.
 
-    The fault is active until its window is settled. It is of no use without a captured failure.
+    It is RUNNING until its window is settled. Then it is RECOVERED, or FAILED if nothing was captured or its end is
+    unverified.
     """
     if window is None:
         state = InjectionState.FAILED if reason else InjectionState.PENDING
@@ -61,7 +64,7 @@ def _injection(
         case LedgerState.CLOSED if captured or not reason:
             return row.model_copy(update={"state": InjectionState.RECOVERED})
         case LedgerState.CLOSED:
-            why = f"{service} has no captured failure" if reason.startswith(ON_PURPOSE) else reason or window.detail
+            why = f"{service} has no captured failure" if reason.startswith(ON_PURPOSE) else reason
             return row.model_copy(update={"state": InjectionState.FAILED, "error": why})
         case LedgerState.UNVERIFIED:
             return row.model_copy(update={"state": InjectionState.FAILED, "error": window.detail})

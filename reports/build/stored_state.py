@@ -25,7 +25,7 @@ from domain.pairs import comparing as fidelity
 from domain.pairs.fidelity import PairFidelity
 from domain.plans.durations import rules_ttl
 from domain.resilience.board import SHOWN_TOKENS
-from domain.resilience.ended import counted
+from domain.resilience.ended import injection_fields
 from domain.resilience.model import Phase
 from domain.resilience.progress import message_of, percent_of
 from domain.resilience.state import (
@@ -41,7 +41,7 @@ from domain.traffic.summary import RecordedService
 from reports.build.reading import CHUNK, StoredRun, read_run
 from reports.build.stored_faults import injections, window_row
 
-MOST_CASES = CHUNK
+MOST_STATE_CASES = CHUNK
 """Cases up to which a state has results. Reading more would keep the caller waiting too long."""
 
 _ENDS = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
@@ -50,9 +50,9 @@ _ENDS = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
 async def stored_state(store: Store, row: ExecutionRow) -> ResilienceState:
     """Return everything the store knows of a run.
 
-    Results are left out if there are more than `MOST_CASES` cases.
+    Results are left out if there are more than `MOST_STATE_CASES` cases.
     """
-    return state_of(await read_run(store, row, most_cases=MOST_CASES, worst_of_more=False))
+    return state_of(await read_run(store, row, most_cases=MOST_STATE_CASES, worst_of_more=False))
 
 
 def state_of(run: StoredRun) -> ResilienceState:
@@ -81,7 +81,7 @@ def state_of(run: StoredRun) -> ResilienceState:
             "inconclusive_cases": [case for case in load.cases if case.verdict is Verdict.INCONCLUSIVE],
         }
     )
-    state = state.model_copy(update=counted(rows))
+    state = state.model_copy(update=injection_fields(rows))
     return state.model_copy(update={"progress": percent_of(state), "message": message_of(state)})
 
 
@@ -115,7 +115,8 @@ def _header(run: StoredRun) -> ResilienceState:
 def phases_of(run: StoredRun) -> list[PhaseTime]:
     """Return when each phase was entered and left.
 
-    The first begins with the run. The last of a finished run ends nothing: nobody is in it.
+    The first begins with the run. A finished run also gets its final phase (DONE, FAILED or CANCELLED), which has no
+    end.
     """
     entered = [(Phase.GENERATING_CASES, run.row.started_at)]
     entered += [(phase, at) for phase, at in run.phases if phase is not Phase.GENERATING_CASES]
@@ -131,7 +132,7 @@ def _analysis(run: StoredRun) -> AnalysisPanel:
     row = run.row
     reached = run.propagation
     begun = any(entry.kind is WindowKind.RECORDING for entry in run.ledger)
-    state = "completed" if reached else _unfinished(row.run_status) if begun else "pending"
+    state = "completed" if reached else _state_of_begun_analysis(row.run_status) if begun else "pending"
     recorded = [
         RecordedService(service=name, patterns=patterns, baggage_forwarded=reached.get(name, False))
         for name, patterns in run.analyzed.items()
@@ -147,7 +148,7 @@ def _analysis(run: StoredRun) -> AnalysisPanel:
     )
 
 
-def _unfinished(status: RunStatus) -> str:
+def _state_of_begun_analysis(status: RunStatus) -> str:
     if status in (RunStatus.PENDING, RunStatus.RUNNING):
         return "recording"
     return "cancelled" if status is RunStatus.CANCELLED else "failed"
@@ -206,4 +207,4 @@ def _pairs(run: StoredRun) -> PairFidelity | None:
     derived = 100 * choice.chosen / choice.measured if choice.measured else 100
     share = (derived if choice.share is None else choice.share) if choice.asked_for else 0
     blank = PairFidelity(share=share, measured=choice.measured, chosen=choice.chosen, asked_for=choice.asked_for)
-    return fidelity.counted(blank, [pair.finding for pair in run.checked])
+    return fidelity.add_findings(blank, [pair.finding for pair in run.checked])

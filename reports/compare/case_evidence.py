@@ -36,20 +36,22 @@ class Sampled:
         return sum(len(block) for block in self.blocks)
 
 
-def sampled(measurement: Measurement, stored: StoredSamples | None, sizes: Sequence[int], seed: int) -> Sampled | None:
+def samples_of_case(
+    measurement: Measurement, stored: StoredSamples | None, sizes: Sequence[int], seed: int
+) -> Sampled | None:
     """Return a case's samples, or None if they are not stored.
 
     Args:
         measurement: what the run computed from the samples.
         stored: the samples as stored. Beyond the number kept one by one, only their distribution is stored. Requests
             then count as independent, in a random order.
-        sizes: requests of each block, as they were sent.
+        sizes: requests of each block that the samples are cut into, in the order sent.
         seed: of that random order.
     """
     if stored is None or not measurement.requests:
         return None
     if stored.raw is None:
-        counted = Histogram.decode(stored.histogram).counted()
+        counted = Histogram.decode(stored.histogram).value_counts()
         values = np.repeat([value for value, _ in counted], [count for _, count in counted])
         np.random.default_rng(seed).shuffle(values)
         return Sampled(Failures(measurement.errors, measurement.requests), list(np.array_split(values, MOST_BLOCKS)))
@@ -71,12 +73,15 @@ class Evidence:
     errors_within: bool
     """Whether the error rate has surely not risen by more than the margin."""
     latency: Comparison | None
-    """None without a success on both sides. Only the errors can then show a change."""
+    """None if either run had no successful request. Only the errors can then show a change."""
     worse: dict[str, float] = field(default_factory=dict)
-    """P-values of `errors` and `latency` being worse by more than their margins."""
+    """P-values of `errors` and `latency` being worse by more than their margins, or at all if the case newly fails."""
     better: dict[str, float] = field(default_factory=dict)
     more_requests: int | None = None
-    """Number of further requests that would settle what is uncertain."""
+    """Number of further requests that would settle what is uncertain.
+
+    None: nothing is uncertain, or no allowed number would settle it.
+    """
 
     @property
     def latency_within(self) -> bool:
@@ -87,17 +92,17 @@ class Evidence:
         return self.latency is None or self.latency.finding is Finding.EQUIVALENT
 
 
-def evidence(before: Sampled, after: Sampled, margins: Margins, seed: int, *, any_counts: bool) -> Evidence:
+def evidence(before: Sampled, after: Sampled, margins: Margins, seed: int, *, newly_failing: bool) -> Evidence:
     """Compare the samples of a case in two runs.
 
-    `any_counts`: whether any rise counts as worse, however small, because the case has begun to miss its limits.
+    `newly_failing`: whether the case has begun to miss its limits. Any rise then counts as worse, however small.
     """
     alpha = 1 - margins.confidence / 100
     margin = margins.errors / 100
     low, high = (
         bound(before.failures, after.failures, alpha) for bound in (proportions.rise_at_least, proportions.rise_at_most)
     )
-    counts_from = 0.0 if any_counts else margin
+    counts_from = 0.0 if newly_failing else margin
     worse = {"errors": proportions.rise_p_value(before.failures, after.failures, counts_from)}
     better = {"errors": proportions.rise_p_value(after.failures, before.failures, margin)}
     more = [] if high < margin else [proportions.more_requests(before.failures, after.failures, margin, alpha)]
@@ -106,7 +111,7 @@ def evidence(before: Sampled, after: Sampled, margins: Margins, seed: int, *, an
         spec = _spec(margins)
         latency = compare(after.blocks, before.blocks, spec, seed, same_rounds=False)
         strict = RegressionSpec(percentile=spec.percentile, margin=0, at_least_us=0, confidence=spec.confidence)
-        strictly = compare(after.blocks, before.blocks, strict, seed, same_rounds=False) if any_counts else latency
+        strictly = compare(after.blocks, before.blocks, strict, seed, same_rounds=False) if newly_failing else latency
         worse["latency"] = strictly.p_value
         better["latency"] = compare(before.blocks, after.blocks, spec, seed, same_rounds=False).p_value
         more += [latency.more_requests] if latency.finding is Finding.INCONCLUSIVE else []

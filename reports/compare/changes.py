@@ -34,11 +34,11 @@ class UndecidedCase:
     after: CaseSide
     evidence: Evidence | None = None
     """None if one of the runs has no samples of the case."""
-    flipped: bool = False
+    newly_failing: bool = False
     """Whether the case has begun to miss its limits. Both runs have the same limits."""
 
 
-def flipped(before: CaseSide, after: CaseSide, *, same_limits: bool) -> bool:
+def is_newly_failing(before: CaseSide, after: CaseSide, *, same_limits: bool) -> bool:
     """Return whether a case misses limits that it did not miss before."""
     return same_limits and after.verdict is Verdict.FAILED and before.verdict not in (None, Verdict.FAILED)
 
@@ -108,7 +108,7 @@ def _measured(
         words_of = f"{case.before.verdict}, then {case.after.verdict}, by real faults"
         reason = case.after.reason or case.before.reason
         return Change.UNCERTAIN, f"{words_of} ({reason})" if reason else words_of
-    if case.flipped:
+    if case.newly_failing:
         return Change.UNCERTAIN, f"now misses its limits ({case.after.reason}), which may be chance"
     # A lower error rate changes which requests succeed, so latencies are no longer comparable. Report only errors.
     if "errors" in better:

@@ -14,8 +14,8 @@ from domain.measuring.load import CaseOutcome
 from domain.measuring.statistics.support import supported
 from domain.plans.plan import Plan
 from domain.plans.slo import Percentile, Regression
-from reports.compare.case_evidence import Sampled, evidence, sampled
-from reports.compare.changes import UndecidedCase, changes, flipped
+from reports.compare.case_evidence import Sampled, evidence, samples_of_case
+from reports.compare.changes import UndecidedCase, changes, is_newly_failing
 from reports.compare.model import CaseSide, ComparedRun, Margins, RunComparison
 
 CHUNK = 200
@@ -146,12 +146,12 @@ class _Reader:
         }
         return known.model_copy(update=numbers)
 
-    def sampled(self, index: int) -> Sampled | None:
+    def samples_of_case(self, index: int) -> Sampled | None:
         """Return a case's samples, or None unless it counts as measured."""
         result = self._results.get(index)
         if result is None or result.measurement is None or result.outcome is not CaseOutcome.MEASURED:
             return None
-        return sampled(result.measurement, self._samples.get(index), self._sizes, seed_of(self._run, index))
+        return samples_of_case(result.measurement, self._samples.get(index), self._sizes, seed_of(self._run, index))
 
 
 async def _compare_cases(
@@ -171,12 +171,12 @@ async def _compare_cases(
             side_before, side_after = (
                 reader.side(case.index, margins.percentile) for reader in (earlier_reader, later_reader)
             )
-            earlier = earlier_reader.sampled(case.index)
-            later = later_reader.sampled(case.index)
-            newly_failing = flipped(side_before, side_after, same_limits=same_limits)
+            earlier = earlier_reader.samples_of_case(case.index)
+            later = later_reader.samples_of_case(case.index)
+            newly_failing = is_newly_failing(side_before, side_after, same_limits=same_limits)
             seed = seed_of(after.execution_id, case.index)
             case_evidence = (
-                evidence(earlier, later, margins, seed, any_counts=newly_failing) if earlier and later else None
+                evidence(earlier, later, margins, seed, newly_failing=newly_failing) if earlier and later else None
             )
             cases.append(UndecidedCase(case.index, case.case_id, side_before, side_after, case_evidence, newly_failing))
     return cases

@@ -33,7 +33,7 @@ _SUITES = {CaseType.BASELINE: "baseline", CaseType.SINGLE: "single", CaseType.DU
 
 
 class Inconclusive(StrEnum):
-    """What an inconclusive case counts as."""
+    """How an inconclusive case is reported. The value is the name of the JUnit element."""
 
     FAILURE = "failure"
     SKIPPED = "skipped"

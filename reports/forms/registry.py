@@ -20,12 +20,12 @@ class Form:
     """Help of that option."""
     module: str
     """Imported when the form is wanted: a template engine takes time to load."""
-    judges: bool = False
-    """Whether `render` also takes what an inconclusive case counts as."""
+    takes_inconclusive: bool = False
+    """Whether `render` also takes how an inconclusive case is reported."""
 
     def render(self, report: ExecutionReport, inconclusive: Inconclusive = Inconclusive.FAILURE) -> str:
         """Render a report in this form."""
-        more = [inconclusive] if self.judges else []
+        more = [inconclusive] if self.takes_inconclusive else []
         rendered: Any = importlib.import_module(self.module).render(report, *more)
         return str(rendered)
 
@@ -35,6 +35,6 @@ JSON = Form("json", "The report as JSON (`holdfast schema --report`).", "reports
 MARKDOWN = Form(
     "markdown", "The report as Markdown, for a pull request or a step's summary.", "reports.forms.as_markdown"
 )
-JUNIT = Form("junit", "A testcase for each case, as JUnit XML.", "reports.forms.as_junit", judges=True)
+JUNIT = Form("junit", "A testcase for each case, as JUnit XML.", "reports.forms.as_junit", takes_inconclusive=True)
 
 FORMS = (HTML, JSON, MARKDOWN, JUNIT)

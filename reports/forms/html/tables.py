@@ -11,7 +11,7 @@ from domain.plans.slo import Percentile
 from reports.model.report import CaseReport, CaseState, Interaction, PairCell, Part, Report
 from reports.text import values as words
 
-MOST_CASES: Final = 500
+MOST_TABLE_ROWS: Final = 500
 """Rows of the table of cases. The explorer and the JSON report have every case of the report."""
 
 MOST_PAIRS: Final = 50
@@ -110,7 +110,7 @@ def case_rows(report: Report) -> Cases:
     Failed cases come first, then undecided ones, then those with the highest error rate and p95.
     """
     ranked = by_interest(report)
-    rows = ranked[:MOST_CASES]
+    rows = ranked[:MOST_TABLE_ROWS]
     calm = [case for case in rows if _is_calm(case)]
     groups = [_group(rows)]
     if len(calm) > MOST_PASSED:

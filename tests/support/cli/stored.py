@@ -22,7 +22,10 @@ RUN_ID = "01a1fae8-64ee-714e-8278-c8dd898c75b9"
 
 
 async def stored_run(store: Store) -> Execution:
-    plan = Plan.model_validate(plan_document("shop"))
+    document = plan_document("shop")
+    # Its own addresses may be those of a lab that another process has just started, with something on.
+    document["system"] |= {"proxy": "http://127.0.0.1:1", "faults": "http://127.0.0.1:2"}
+    plan = Plan.model_validate(document)
     new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id("shop"), run_id=RUN_ID)
     return await store.executions.create(new, plan, Timing())
 

@@ -196,10 +196,10 @@ def _state(rate: float, ratio: float) -> CaseState:
 
 
 def _finding(ratio: float) -> Finding:
-    return {True: Finding.REGRESSION, False: Finding.EQUIVALENT}[ratio > 1.5]
+    return Finding.REGRESSION if ratio > 1.5 else Finding.EQUIVALENT
 
 
 def _badness(pair: PairCell) -> float:
-    points = pair.interaction.error_points_unexpected if pair.interaction else None
-    excess = pair.interaction.excess_ms if pair.interaction else None
-    return (1000 if points is None and pair.interaction else 0) + (points or -1000) * 10 + (excess or 0)
+    if pair.interaction is None:
+        return -math.inf
+    return (pair.interaction.error_points_unexpected or 0) * 10 + (pair.interaction.excess_ms or 0)

@@ -17,7 +17,7 @@ from domain.resilience.state import LoadPanel, RulesPanel
 from reports.build.execution import execution_report
 from reports.forms.as_html import render
 from reports.forms.html.matrix import MOST_SERVICES, matrix
-from reports.forms.html.tables import FEW_PAIRS, MOST_CASES, MOST_PASSED, by_interest, case_rows, interaction_rows
+from reports.forms.html.tables import FEW_PAIRS, MOST_PASSED, MOST_TABLE_ROWS, by_interest, case_rows, interaction_rows
 from reports.forms.html.timeline import chart
 from reports.model.report import CaseState, CoverageReport, Report
 from reports.text import values as words
@@ -186,7 +186,7 @@ def test_the_matrix_keeps_the_services_of_the_worst_cases() -> None:
     assert set(failed.services) <= set(shown.services)
     page = render(report)
     assert "5 more" in page
-    assert page.count('<tr id="case-') == MOST_CASES
+    assert page.count('<tr id="case-') == MOST_TABLE_ROWS
 
 
 def test_every_worse_pair_is_listed_with_a_few_calm_pairs() -> None:

@@ -186,7 +186,7 @@ async def test_a_plan_without_secrets_is_reported_unchanged(finished: Report) ->
 
 async def test_the_worst_of_very_many_cases_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the baseline and the singles. The report shows how many are left out, and counts all of them."""
-    monkeypatch.setattr("reports.build.gather.MOST_CASES", 5)
+    monkeypatch.setattr("reports.build.gather.MOST_REPORTED_CASES", 5)
     monkeypatch.setattr("reports.build.reading.CHUNK", 2)
     found = await gather(store, await finished_run(store))
     assert [case.case_id for case in found.cases] == ["baseline", "alpha", "beta", "gamma", "alpha+beta"]

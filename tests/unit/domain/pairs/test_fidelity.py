@@ -13,7 +13,7 @@ from domain.guardrails.check import too_few_for_pairs
 from domain.guardrails.model import Guardrails
 from domain.names import fault_name, named_fault
 from domain.pairs import comparing as fidelity
-from domain.pairs.comparing import Answer, Side, chosen, compared, counted, in_words, per_page
+from domain.pairs.comparing import Answer, Side, add_findings, chosen, compared, in_words, per_page
 from domain.pairs.fidelity import PairFidelity, PairFinding, PairOutcome
 from domain.plans.validation.validate import check_input
 
@@ -130,8 +130,8 @@ def test_findings_are_counted_and_disagreements_come_first() -> None:
     agreed = finding(body(a=1), body(a=1))
     differs = finding(body(a=1), body(a=2))
     unchecked = PairFinding(case_id="c+d", outcome=PairOutcome.UNCHECKED, reason="it failed")
-    found = counted(PairFidelity(share=100, measured=9, chosen=3), [unchecked])
-    found = counted(found, [agreed, differs])
+    found = add_findings(PairFidelity(share=100, measured=9, chosen=3), [unchecked])
+    found = add_findings(found, [agreed, differs])
     assert (found.agreed, found.disagreed, found.unchecked) == (1, 1, 1)
     assert (found.status_agreed, found.body_agreed, found.verdict_agreed) == (2, 1, 2)
     assert [shown.outcome for shown in found.findings] == [PairOutcome.DISAGREED, PairOutcome.UNCHECKED]
@@ -139,7 +139,7 @@ def test_findings_are_counted_and_disagreements_come_first() -> None:
         "pairs with two real faults: 1 of 2 agree with the rules (status 2, body 1, verdict 2), "
         "of 3 of 9 measured pairs; 1 not compared"
     )
-    many = counted(PairFidelity(share=100), [differs] * (fidelity.SHOWN + 1))
+    many = add_findings(PairFidelity(share=100), [differs] * (fidelity.SHOWN + 1))
     assert (len(many.findings), many.disagreed) == (fidelity.SHOWN, fidelity.SHOWN + 1)
 
 
