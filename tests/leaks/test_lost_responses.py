@@ -30,7 +30,7 @@ LOST = (Action.ACT_THEN_DROP, Action.ACT_THEN_500)
 SPOILT = (Action.GARBAGE, Action.ACT_THEN_TRUNCATE, Action.ACT_THEN_FLOOD, Action.HANG)
 PARTS = 4
 """Parts of the enumeration, so that it can be shared out."""
-MOST_OF_ONE = 6
+MOST_OF_ONE = 4
 """Calls of one endpoint that are lost in turn.
 
 Where an endpoint is polled, these are its first calls.

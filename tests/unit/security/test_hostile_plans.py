@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,7 +58,7 @@ def urls() -> Iterator[str]:
     yield from OTHERS
 
 
-def at(place: Place, url: str) -> tuple[dict[str, Any], str]:
+def plan_with_url(place: Place, url: str) -> tuple[dict[str, Any], str]:
     """Return the good plan, which allows itself everything, with this URL at that place; and the place's path."""
     document: Any = good()
     host = _host(url)
@@ -83,20 +82,15 @@ def _host(url: str) -> str:
 CASES = list(product(address_places(), urls(), range(len(SETTINGS))))
 
 
-def test_there_are_hundreds_of_hostile_addresses() -> None:
-    assert len(CASES) + len(DISGUISED) * len(address_places()) > 500
-    assert {place for place, _, _ in CASES} == set(address_places())
-
-
 @pytest.mark.parametrize("place", address_places(), ids=".".join)
 def test_no_plan_reaches_holdfasts_own_services_whatever_is_allowed(place: Place) -> None:
     """At every place of a plan, in every spelling: refused as an address that no setting opens, or no plan at all."""
     refused = 0
     for _, url, setting in (case for case in CASES if case[0] == place):
-        document, path = at(place, url)
+        document, path = plan_with_url(place, url)
         plan, problems = check_plan(document)
         if plan is None:
-            assert [problem.path for problem in problems], url
+            assert path in {problem.path for problem in problems}, url
             continue
         rails = Guardrails(hosts=[*SETTINGS[setting], "127.0.0.1:18080-18105"], never=NEVER)
         found = {problem.path: problem.hint for problem in outside(plan, rails)}
@@ -110,29 +104,42 @@ def test_no_plan_reaches_holdfasts_own_services_whatever_is_allowed(place: Place
 def test_nothing_is_reached_where_nothing_is_allowed(place: Place) -> None:
     """On a worker without the setting and without a lab."""
     for url in ("http://127.0.0.1:8080", "http://localhost", "http://shop.example", "http://169.254.169.254/"):
-        plan, _ = check_plan(at(place, url)[0])
+        plan, _ = check_plan(plan_with_url(place, url)[0])
         assert plan is not None
-        assert at(place, url)[1] in {problem.path for problem in outside(plan, Guardrails())}, url
+        assert plan_with_url(place, url)[1] in {problem.path for problem in outside(plan, Guardrails())}, url
 
 
 DISGUISED = [
-    *(
-        "http://shop.example:80@127.0.0.1:8233/",
-        "http://shop.example\\@127.0.0.1:8233/",
-        "http://127.0.0.1:8233\\.shop.example",
-    ),
-    *("http://shop.example#@127.0.0.1:8233/", "http://shop.example?@127.0.0.1:8233/", "http:///127.0.0.1:8233/"),
-    *("http:127.0.0.1:8233/", "//127.0.0.1:8233/", "http://shop.example:8233:80/", "http://[::1", "http://[::1]x:80/"),
-    *(
-        "http://shop.example:\uff18\uff10/",
-        "http://127.0.0.1:+8233/",
-        "http://127.0.0.1:8_233/",
-        "http://127.0.0.1: 8233/",
-    ),
-    *("http://127.0.0.1\t:8233/", "http://\u2488\u2488/", "http://\uff4cocalhost:8233", "http://%6cocalhost:8233/"),
-    *("http://127.0.0.1%00.shop.example/", "http://shop.example%2f@127.0.0.1/", "http://127\u30020\u30020\u30021:8233"),
-    *("file:///etc/passwd", "gopher://127.0.0.1:7233/_x", "unix:///var/run/docker.sock", "http://${env:HOST}:8233/"),
-    *("http://127.0.0.1:8233\r\nhost: shop.example/", "http://.:8233/", "http://127.0.0.1.:8233/", "http://::1:8233/"),
+    "http://shop.example:80@127.0.0.1:8233/",
+    "http://shop.example\\@127.0.0.1:8233/",
+    "http://127.0.0.1:8233\\.shop.example",
+    "http://shop.example#@127.0.0.1:8233/",
+    "http://shop.example?@127.0.0.1:8233/",
+    "http:///127.0.0.1:8233/",
+    "http:127.0.0.1:8233/",
+    "//127.0.0.1:8233/",
+    "http://shop.example:8233:80/",
+    "http://[::1",
+    "http://[::1]x:80/",
+    "http://shop.example:\uff18\uff10/",
+    "http://127.0.0.1:+8233/",
+    "http://127.0.0.1:8_233/",
+    "http://127.0.0.1: 8233/",
+    "http://127.0.0.1\t:8233/",
+    "http://\u2488\u2488/",
+    "http://\uff4cocalhost:8233",
+    "http://%6cocalhost:8233/",
+    "http://127.0.0.1%00.shop.example/",
+    "http://shop.example%2f@127.0.0.1/",
+    "http://127\u30020\u30020\u30021:8233",
+    "file:///etc/passwd",
+    "gopher://127.0.0.1:7233/_x",
+    "unix:///var/run/docker.sock",
+    "http://${env:HOST}:8233/",
+    "http://127.0.0.1:8233\r\nhost: shop.example/",
+    "http://.:8233/",
+    "http://127.0.0.1.:8233/",
+    "http://::1:8233/",
 ]
 """Addresses that two parsers may read differently."""
 
@@ -141,49 +148,58 @@ DISGUISED = [
 def test_no_disguise_gets_past_the_check(place: Place) -> None:
     """It is not a plan, or it is judged by the very address that the clients connect to."""
     for url in DISGUISED:
-        document, path = at(place, url)
-        plan, _ = check_plan(document)
-        if plan is not None:
-            _same_address(url)
-            rails = Guardrails(hosts=["shop.example", "127.0.0.1:18080-18105"], never=NEVER)
-            allowed = path not in {problem.path for problem in outside(plan, rails)}
-            assert not allowed or address_of(url).host == "shop.example", url
+        document, path = plan_with_url(place, url)
+        plan, problems = check_plan(document)
+        if plan is None:
+            assert path in {problem.path for problem in problems}, url
+            continue
+        _same_address(url)
+        rails = Guardrails(hosts=["shop.example", "127.0.0.1:18080-18105"], never=NEVER)
+        allowed = path not in {problem.path for problem in outside(plan, rails)}
+        assert not allowed or address_of(url).host == "shop.example", url
 
 
-def _same_address(url: str) -> None:
-    """Assert that the address that is judged is the address that every client connects to, if it connects at all."""
+def _same_address(url: str) -> int:
+    """Assert that the address that is judged is the one that every client connects to, if it connects at all.
+
+    Returns how many of the clients would connect.
+    """
     judged = address_of(url)
-    for read in (_of_httpx, _of_yarl, _origin):
-        with suppress(httpx.InvalidURL, ValueError):
+    connecting = 0
+    for read in (_of_httpx, _of_yarl, _of_load_client):
+        try:
             host, port = read(url)
-            assert judged == Address.of(host, port), (url, read)
+        except (httpx.InvalidURL, ValueError):
+            continue
+        assert judged == Address.of(host, port), (url, read)
+        connecting += 1
+    return connecting
 
 
 def _of_httpx(url: str) -> tuple[str, int]:
-    return httpx.URL(url).host, httpx.URL(url).port or _default(url)
+    return httpx.URL(url).host, httpx.URL(url).port or _default_port(url)
 
 
 def _of_yarl(url: str) -> tuple[str, int]:
-    return yarl.URL(url, encoded=True).host or "", yarl.URL(url, encoded=True).port or _default(url)
+    return yarl.URL(url, encoded=True).host or "", yarl.URL(url, encoded=True).port or _default_port(url)
 
 
-def _default(url: str) -> int:
+def _default_port(url: str) -> int:
     return 443 if url.lower().startswith("https") else 80
 
 
-def _origin(url: str) -> tuple[str, int]:
+def _of_load_client(url: str) -> tuple[str, int]:
     origin = encode(PreparedRequest(method="GET", url=url, headers={}, body=None, timeout=1)).origin
     return origin.host, origin.port
 
 
 def test_the_check_and_the_clients_read_every_address_alike() -> None:
-    for url in urls():
-        _same_address(url)
+    assert all(_same_address(url) for url in urls())
 
 
 def test_a_stored_plan_is_judged_as_strictly_as_a_new_plan() -> None:
     """It is read leniently, from a snapshot that was made under other rules."""
-    document, path = at(("request", "url"), "http://[::ffff:127.0.0.1]:8233/")
+    document, path = plan_with_url(("request", "url"), "http://[::ffff:127.0.0.1]:8233/")
     plan = Plan.model_validate_json(json.dumps(document))
     rails = Guardrails(hosts=["127.0.0.1:1-65535"], never=NEVER)
     assert [problem.path for problem in outside(plan, rails)] == [path]

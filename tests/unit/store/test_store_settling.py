@@ -25,19 +25,19 @@ async def _cases(store: Store, run: int) -> None:
     await store.results.save(run, skipped(3))
 
 
-async def settled(store: Store, run: int) -> list[Settled]:
+async def stored_verdicts(store: Store, run: int) -> list[Settled]:
     return [
         Settled(result.outcome, result.verdict, result.reason, result.found_by)
         for result in await store.results.all(run)
     ]
 
 
-async def test_settled_cases_are_read_back_unchanged(store: Store, run: int) -> None:
-    """Judging again replaces a verdict. Invalid and skipped cases stay, and no number is lost."""
+async def test_judging_again_replaces_verdicts_but_not_invalid_or_skipped_cases(store: Store, run: int) -> None:
+    """No number is lost either."""
     await store.results.settle(run, {0: PASSED, 1: FAILED, 2: INVALID})
     await store.results.settle(run, {0: FAILED, 1: PASSED, 2: PASSED, 3: PASSED})
     left = Settled(CaseOutcome.SKIPPED, None, "no captured failure", None)
-    assert await settled(store, run) == [FAILED, PASSED, INVALID, left]
+    assert await stored_verdicts(store, run) == [FAILED, PASSED, INVALID, left]
     assert [result.measurement for result in await store.results.all(run)] == [measurement()] * 3 + [None]
 
 
@@ -55,10 +55,10 @@ async def test_only_cases_of_the_run_are_settled(store: Store, run: int) -> None
 
 async def test_cases_of_an_ended_run_cannot_be_settled(store: Store, run: int) -> None:
     await store.results.settle(run, {0: FAILED})
-    before = await settled(store, run)
+    before = await stored_verdicts(store, run)
     ending = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
     await store.executions.finish(ending)
     with pytest.raises(HoldfastError) as raised:
         await store.results.settle(run, {0: INVALID, 1: PASSED})
     assert raised.value.code is ErrorCode.STORE_CONFLICT
-    assert await settled(store, run) == before
+    assert await stored_verdicts(store, run) == before
