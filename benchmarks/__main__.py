@@ -7,7 +7,7 @@ import importlib
 import sys
 import time
 
-from benchmarks.support.frame import PERFORMANCE, modules, section, table, written
+from benchmarks.support.frame import PERFORMANCE, modules, replace_section, section, table
 
 
 def _numbers(text: str) -> list[int]:
@@ -34,7 +34,7 @@ def main() -> int:
         print(table(rows), f"\n({time.monotonic() - started:.0f} s)\n", sep="\n", flush=True)
         # Write each section at once, so that a later failure does not lose it. Read the document again each time,
         # because other processes may write it too.
-        document = written(PERFORMANCE.read_text(), number, section(number, module.TITLE, rows))
+        document = replace_section(PERFORMANCE.read_text(), number, section(number, module.TITLE, rows))
         PERFORMANCE.write_text(document)
         missed += [f"{number}. {row.name}: {row.value}, aim {row.aim}" for row in rows if row.met is False]
     print("every aim is met" if not missed else "missed aims:\n  " + "\n  ".join(missed))

@@ -17,9 +17,9 @@ from collections import defaultdict
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks.support.beside import ASYNCIO, FLOOR, OURS, UVLOOP, Found
+from benchmarks.support.client_process import ASYNCIO, FLOOR, OURS, UVLOOP, ClientResult
 from benchmarks.support.frame import Row
-from benchmarks.support.nginx import MISSING, found, nginx
+from benchmarks.support.nginx import MISSING, nginx, program_path
 
 TITLE = "The load generator against wrk on the same nginx"
 
@@ -38,59 +38,66 @@ _RATE = re.compile(r"^Requests/sec:\s+([\d.]+)$", re.MULTILINE)
 _FAILED = re.compile(r"Socket errors|Non-2xx")
 
 
-def wrk(url: str, connections: int, seconds: float) -> Found:
+def wrk(url: str, connections: int, seconds: float) -> ClientResult:
     """Measure with wrk. It gets one thread, because the other clients have one."""
-    command = [found("wrk") or "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", url]
+    command = [
+        program_path("wrk") or "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--latency",
+        url,
+    ]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
     assert not _FAILED.search(output), output
     p50, p99 = (float(number) * _UNITS[unit] for _, number, unit in _PERCENTILE.findall(output))
     rate = _RATE.search(output)
     assert rate is not None, output
-    return Found(float(rate[1]), p50, p99)
+    return ClientResult(float(rate[1]), p50, p99)
 
 
-def beside(client: str, url: str, connections: int, seconds: float) -> Found | None:
+def run_client(client: str, url: str, connections: int, seconds: float) -> ClientResult | None:
     """Measure with another client.
 
     Clients sometimes crash when their process ends. Returns None if a client crashed before it printed a result.
     """
-    command = [sys.executable, "-m", "benchmarks.support.beside", client, str(connections), str(seconds), url]
+    command = [sys.executable, "-m", "benchmarks.support.client_process", client, str(connections), str(seconds), url]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
     if ended.returncode:
         print(f"  {client} at {connections} ended with {ended.returncode}: {ended.stderr.strip()[-300:]}")
-    result = Found(**json.loads(lines[-1])) if lines else None
+    result = ClientResult(**json.loads(lines[-1])) if lines else None
     assert result is None or not result.failed, f"{client}: {result.failed} requests failed"
     return result
 
 
-def measured(clients: list[str]) -> dict[tuple[str, int], list[Found]]:
+def run_all(clients: list[str]) -> dict[tuple[str, int], list[ClientResult]]:
     """Measure every client in every round."""
-    results: dict[tuple[str, int], list[Found]] = defaultdict(list)
+    results: dict[tuple[str, int], list[ClientResult]] = defaultdict(list)
     rng = random.Random(1)  # noqa: S311 - the order of the clients
     with nginx() as url:
         for _ in range(ROUNDS):
             for connections in CONNECTIONS:
                 for client in rng.sample(clients, len(clients)):
                     run = wrk(url, connections, SECONDS) if client == "wrk" else None
-                    result = run or beside(client, url, connections, SECONDS)
+                    result = run or run_client(client, url, connections, SECONDS)
                     if result is not None:
                         results[client, connections].append(result)
     return results
 
 
-def in_the_middle(rounds: list[Found]) -> Found:
+def medians_of(rounds: list[ClientResult]) -> ClientResult:
     """Return the median of each figure."""
-    return Found(*(median(getattr(result, name) for result in rounds) for name in ("rate", "p50", "p99")))
+    return ClientResult(*(median(getattr(result, name) for result in rounds) for name in ("rate", "p50", "p99")))
 
 
 def main() -> list[Row]:
     """Measure all clients, and compare them with wrk."""
-    missing = [program for program in ("nginx", "wrk") if found(program) is None]
+    missing = [program for program in ("nginx", "wrk") if program_path(program) is None]
     if missing:
         return [Row("not measured", "-", note=f"there is no {' and no '.join(missing)} here: {MISSING}")]
     installed = [name for name in OTHERS if name.startswith(OURS) or find_spec(name.removesuffix(UVLOOP))]
-    results = {key: in_the_middle(rounds) for key, rounds in measured(["wrk", FLOOR, OURS, *installed]).items()}
+    results = {key: medians_of(rounds) for key, rounds in run_all(["wrk", FLOOR, OURS, *installed]).items()}
     rows = list(_aims(results[OURS, AIMED], results["wrk", AIMED]))
     for connections in CONNECTIONS:
         reference = results["wrk", connections]
@@ -105,7 +112,7 @@ def main() -> list[Row]:
     return rows
 
 
-def _aims(ours: Found, reference: Found) -> list[Row]:
+def _aims(ours: ClientResult, reference: ClientResult) -> list[Row]:
     p50, rate = ours.p50 / reference.p50, ours.rate / reference.rate
     where = f"{AIMED} connections, holdfast to wrk"
     return [
@@ -130,5 +137,5 @@ def _aims(ours: Found, reference: Found) -> list[Row]:
     ]
 
 
-def _show(result: Found) -> str:
+def _show(result: ClientResult) -> str:
     return f"{result.rate:,.0f}/s, p50 {result.p50 * 1e3:.3f} ms, p99 {result.p99 * 1e3:.3f} ms"

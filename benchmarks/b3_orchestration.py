@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 
 from benchmarks.support.frame import Row
 from benchmarks.support.site import PATIENCE, Site, family, peak, site
-from benchmarks.support.weighing import Weight, weighed
+from benchmarks.support.weighing import Weight, history_weights
 from clients.store.packing import unpacked
 from clients.store.store import Store
 from domain.executions.windows import LockReport
@@ -81,7 +81,7 @@ async def _measured(services: int, requests: int) -> list[Row]:
             whole=seconds,
             load=_load_seconds(await run.query(STATUS_QUERY, result_type=ResilienceState)),
             ideal=await _request_seconds(environment.store, summary.execution_id, cases) / CONCURRENCY,
-            weights=[weight async for weight in weighed(environment.client, run)],
+            weights=[weight async for weight in history_weights(environment.client, run)],
             memory=[peak(pid) for pid in family(environment.worker.pid)],
         )
     return _rows(found)

@@ -22,7 +22,7 @@ from temporalio.worker import Worker
 
 from benchmarks.support.frame import Row
 from benchmarks.support.noop import Pretending, noop_activities
-from benchmarks.support.weighing import LARGEST_PAYLOAD, MOST_EVENTS, Weight, weighed
+from benchmarks.support.weighing import LARGEST_PAYLOAD, MOST_EVENTS, Weight, history_weights
 from clients.temporal.embedded import embedded_server
 from clients.temporal.embedded_settings import DevServerSettings
 from domain.cases.cases import case_at, case_count, cases_in
@@ -105,7 +105,7 @@ async def _run(services: int) -> list[Row]:
             await run.result()
             seconds = time.perf_counter() - started
             await _lock_ended(server.client, document)
-            weights = [weight async for weight in weighed(server.client, run)]
+            weights = [weight async for weight in history_weights(server.client, run)]
     return _rows(services, seconds, weights, pretending)
 
 

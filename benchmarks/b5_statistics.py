@@ -2,8 +2,7 @@
 
 It simulates 2,000 runs of 50 cases. Latencies are log-normal (median 50 ms, scale 0.5). As in the load test, groups of
 six cases share a control. Each run is simulated twice: without any effect, and with five of its fifty cases 30 %
-slower, where 10 % are allowed. Both simulations share the other 45 cases, as findings about these do not depend on the
-five.
+slower, where 10 % are allowed. Both simulations share the other 45 cases: their measurements do not depend on the five.
 
 The code under test is the code that judges runs (`domain/measuring/statistics/`), called as the load test calls it.
 """
@@ -26,11 +25,21 @@ from domain.measuring.statistics.sizes import requests_needed
 
 TITLE = "Statistics: wrong verdicts, and requests saved"
 
-RUNS, CASES, GROUP, DEFECTS, EFFECT = 2_000, 50, 6, 5, 1.3
-LEVEL, MISSES = 0.05, 0.10
-"""Chance of a false alarm in a run, over all its cases, and chance of a miss in one case: the plan's defaults."""
-MOST, BLOCK = 4_000, 50
-"""The plan's `max_requests`, and the requests of an arm (a case or its control) per round."""
+RUNS = 2_000
+CASES = 50
+GROUP = 6
+"""Cases that share a control."""
+DEFECTS = 5
+EFFECT = 1.3
+"""Slowness of a defect."""
+LEVEL = 0.05
+"""Chance of a false alarm in a run, over all its cases: the plan's default."""
+MISSES = 0.10
+"""Chance of a miss in one case: the plan's default."""
+MOST_REQUESTS = 4_000
+"""The plan's `max_requests`."""
+BLOCK = 50
+"""Requests of an arm (a case or its control) per round."""
 SPEC = RegressionSpec()
 WALD = Wald(SPEC.percentile.share, LEVEL / CASES, MISSES)
 SEARCH_RUNS, EXTRA_RUNS = 200, 100
@@ -59,7 +68,7 @@ def groups() -> Iterator[tuple[int, int]]:
         yield min(GROUP, CASES - first), int(index < DEFECTS)
 
 
-def stopped(arms: list[Blocks], control: Blocks) -> list[tuple[Decision | None, int]]:
+def measure_until_decided(arms: list[Blocks], control: Blocks) -> list[tuple[Decision | None, int]]:
     """Return each case's decision and number of requests, measured in rounds as in the load test."""
     results: list[tuple[Decision | None, int]] = [(None, 0)] * len(arms)
     for rounds in range(1, len(control) + 1):
@@ -79,9 +88,9 @@ def sequential_run(seed: int, factor: float = 1.0, drift: float = 0.0) -> Counts
     """
     rng, counts = np.random.default_rng(seed), Counts(runs=1, cases=CASES)
     for size, defects in groups():
-        world = World(rng, MOST, drift)
+        world = World(rng, MOST_REQUESTS, drift)
         arms = [world.arm(factor) for _ in range(size)] + [world.arm(EFFECT) for _ in range(defects)]
-        results = stopped(arms, world.arm())
+        results = measure_until_decided(arms, world.arm())
         for index, (decision, _) in enumerate(results):
             counts.add(decision or Finding.INCONCLUSIVE, defect=index >= size)
         # With defects, each defect replaces one of the first cases of the group.
@@ -97,22 +106,23 @@ def fixed_run(seed: int, requests: int, factor: float = 1.0, drift: float = 0.0)
     Holm's method judges all cases together.
     """
     rng, counts = np.random.default_rng(seed), Counts(runs=1, cases=CASES)
-    like: list[Comparison] = []
-    slower: list[Comparison] = []
-    kept: list[Comparison] = []
+    unaffected: list[Comparison] = []
+    defective: list[Comparison] = []
+    beside_defects: list[Comparison] = []
     for size, defects in groups():
         world = World(rng, requests, drift)
         control = world.arm()
-        here = [compare(world.arm(factor), control, SPEC, seed) for _ in range(size)]
-        slower += [compare(world.arm(EFFECT), control, SPEC, seed) for _ in range(defects)]
-        like += here
-        kept += here[defects:]
+        of_group = [compare(world.arm(factor), control, SPEC, seed) for _ in range(size)]
+        defective += [compare(world.arm(EFFECT), control, SPEC, seed) for _ in range(defects)]
+        unaffected += of_group
+        beside_defects += of_group[defects:]
         counts.requests += size * requests
         counts.control += requests
-    for comparison, alarm in zip(like, holm([comparison.p_value for comparison in like], LEVEL), strict=True):
+    alarms = holm([comparison.p_value for comparison in unaffected], LEVEL)
+    for comparison, alarm in zip(unaffected, alarms, strict=True):
         counts.add(_finding(comparison, alarm), defect=False)
-    alarms = holm([comparison.p_value for comparison in slower + kept], LEVEL)
-    for comparison, alarm in zip(slower, alarms[: len(slower)], strict=True):
+    alarms = holm([comparison.p_value for comparison in defective + beside_defects], LEVEL)
+    for comparison, alarm in zip(defective, alarms[: len(defective)], strict=True):
         counts.add(_finding(comparison, alarm), defect=True)
     return counts.ended()
 
@@ -133,7 +143,7 @@ def one_threshold_run(seed: int, control: int) -> Counts:
     limit = thresholds(World(rng, control, 0.0).arm(), SPEC).regression_us or 0.0
     for _ in range(DEFECTS):
         test = SequentialTest(WALD.percentile, WALD.alpha, WALD.beta)
-        for slow in (np.concatenate(World(rng, MOST, 0.0).arm(EFFECT)) > limit).tolist():
+        for slow in (np.concatenate(World(rng, MOST_REQUESTS, 0.0).arm(EFFECT)) > limit).tolist():
             if test.add(slow):
                 break
         counts.add(test.decision or Finding.INCONCLUSIVE, defect=True)
@@ -147,7 +157,7 @@ def equal_power(power: float) -> tuple[int, Counts]:
     The search starts slightly below the size by the formula, and goes up in steps of 5 %.
     """
     size = round(0.9 * requests_needed(0.95, EFFECT - 1, margin=SPEC.margin, alpha=WALD.alpha, power=min(power, 0.995)))
-    while size < 10 * MOST:
+    while size < 10 * MOST_REQUESTS:
         quick = simulated(partial(fixed_run, requests=size), SEARCH_RUNS, f"fixed size {size}")
         if quick.share(Finding.REGRESSION) >= power:
             break
@@ -205,7 +215,7 @@ def _saved(early: Counts, fixed: Counts, size: int, power: float) -> Iterator[Ro
         cases >= 4,
         note=f"in runs with five defects. A fixed size needs {size} requests in each arm (a case or its control) to "
         f"find {power:.1%} of them. That size comes from simulating the same judgement in steps of 5 %, so the ratio "
-        f"may be up to 5 % too good. Early stopping sends at most {MOST}",
+        f"may be up to 5 % too good. Early stopping sends at most {MOST_REQUESTS}",
     )
     yield Row(
         "early: requests per case, with its share of the control",

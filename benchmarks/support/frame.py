@@ -64,7 +64,7 @@ def section(number: int, title: str, rows: Sequence[Row]) -> str:
     return f"{begin}\n## {number}. {title}\n\n{table(rows)}\n\nMeasured on: {machine()}.\n{end}"
 
 
-def written(document: str, number: int, text: str) -> str:
+def replace_section(document: str, number: int, text: str) -> str:
     """Return the document with a benchmark's section replaced.
 
     A new section is inserted before the next higher number.

@@ -28,7 +28,7 @@ _BODY = "a small answer, as of a service that has little to say. " * 4
 _PATIENCE = 10.0
 
 
-def found(program: str) -> str | None:
+def program_path(program: str) -> str | None:
     """Return the path of a program. Debian installs nginx in a folder that only root has in its path."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
 
@@ -36,7 +36,7 @@ def found(program: str) -> str | None:
 @contextmanager
 def nginx() -> Iterator[str]:
     """Run nginx, and yield its address when it answers."""
-    program = found("nginx")
+    program = program_path("nginx")
     assert program is not None, f"no nginx here: {MISSING}"
     with tempfile.TemporaryDirectory(prefix="holdfast-nginx-") as folder, socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -33,7 +33,7 @@ class Weight:
     """Size of the largest payload, in bytes."""
 
 
-async def weighed(client: Client, run: Run, kind: str = "ResilienceTest") -> AsyncIterator[Weight]:
+async def history_weights(client: Client, run: Run, kind: str = "ResilienceTest") -> AsyncIterator[Weight]:
     """Yield the weight of a run, and of every workflow that it started, directly or indirectly."""
     events, size, largest = 0, 0, 0
     children: list[tuple[str, Run]] = []
@@ -48,7 +48,7 @@ async def weighed(client: Client, run: Run, kind: str = "ResilienceTest") -> Asy
             children.append((started.workflow_type.name, handle))
     yield Weight(kind, run.id, events, size, largest)
     for child_kind, handle in children:
-        async for weight in weighed(client, handle, child_kind):
+        async for weight in history_weights(client, handle, child_kind):
             yield weight
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from benchmarks.support.weighing import LARGEST_PAYLOAD, MOST_EVENTS, weighed
+from benchmarks.support.weighing import LARGEST_PAYLOAD, MOST_EVENTS, history_weights
 from domain.executions.execution import Recovery
 from domain.names import WorkflowType
 from lab import Lab, PortChoice
@@ -47,7 +47,7 @@ async def test_a_hundred_services_are_tested_within_the_limits_of_temporal(tempo
             summary = await run.result()
             await bench.lock_ended(run)
             results = await bench.store.results.all(summary.execution_id)
-            weights = [weight async for weight in weighed(temporal, run)]
+            weights = [weight async for weight in history_weights(temporal, run)]
         assert lab.state().clean
     assert summary.cases.measured == len(results) == 1 + SERVICES + SERVICES * (SERVICES - 1) // 2
     assert summary.recovery is Recovery.VERIFIED

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.support.frame import Row, modules, section, table, written
+from benchmarks.support.frame import Row, modules, replace_section, section, table
 
 ROWS = [Row("rate", "9,000/s", 0.61, "at least 0.5", met=True), Row("p50", "2 ms", 1.7, "1.5", met=False, note="why")]
 
@@ -30,19 +30,19 @@ def test_a_table_shows_which_goals_were_missed_and_why() -> None:
 
 def test_a_section_is_replaced_in_place() -> None:
     """The text around it stays as people wrote it."""
-    document = written("# Head\n\ntext\n", 2, section(2, "Truth", ROWS[:1])) + "\nafterwards\n"
-    again = written(document, 2, section(2, "Truth", ROWS))
+    document = replace_section("# Head\n\ntext\n", 2, section(2, "Truth", ROWS[:1])) + "\nafterwards\n"
+    again = replace_section(document, 2, section(2, "Truth", ROWS))
     assert again.startswith("# Head\n\ntext\n\n<!-- bench 2 -->\n## 2. Truth\n")
     assert again.endswith("<!-- end of bench 2 -->\n\nafterwards\n")
     assert again.count("9,000/s") == 1
-    assert written(again, 2, section(2, "Truth", ROWS)) == again
+    assert replace_section(again, 2, section(2, "Truth", ROWS)) == again
 
 
 def test_sections_are_ordered_by_their_numbers() -> None:
     """Whichever benchmark runs first."""
     document = "# Head\n"
     for number in (5, 1, 10, 2):
-        document = written(document, number, section(number, "T", ROWS))
+        document = replace_section(document, number, section(number, "T", ROWS))
     assert [line for line in document.splitlines() if line.startswith("## ")] == [
         "## 1. T",
         "## 2. T",
@@ -54,4 +54,4 @@ def test_sections_are_ordered_by_their_numbers() -> None:
 def test_a_section_without_its_end_marker_is_refused() -> None:
     """If somebody deleted the marker by hand, the rest of the file must not be overwritten."""
     with pytest.raises(ValueError, match="end of bench 2"):
-        written("<!-- bench 2 -->\nmine\n", 2, section(2, "Truth", ROWS))
+        replace_section("<!-- bench 2 -->\nmine\n", 2, section(2, "Truth", ROWS))
