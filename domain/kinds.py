@@ -22,7 +22,7 @@ def kinds() -> list[Kind]:
 
 @contextmanager
 def registered(kind: Kind) -> Iterator[None]:
-    """Know one more kind inside the block.
+    """For tests: know one more kind inside the block.
 
     Raises:
         ValueError: a kind of this name or workflow type is known already.
@@ -37,7 +37,7 @@ def registered(kind: Kind) -> Iterator[None]:
 
 
 def kind_named(name: str) -> Kind | None:
-    """Return the kind of this name. None: only a newer version knows it."""
+    """Return the kind of this name; None if this version does not know it."""
     return _KINDS.get(name)
 
 
@@ -66,7 +66,8 @@ def workflow_types() -> list[str]:
 def as_state(document: Mapping[str, Any]) -> ExecutionState:
     """Read the answer of the query `status`.
 
-    An unknown kind is that of a newer worker: what every kind has is read. No kind is that of an older one.
+    A kind unknown here comes from a newer worker: only the fields that every kind has are read. A document without a
+    kind comes from an older worker, which knew only resilience tests.
 
     Raises:
         ValidationError: it is no state.

@@ -1,6 +1,6 @@
 """The peers' response envelope.
 
-Null members are left out. An unknown path or method is a 500.
+A missing `data` or `error` is left out; nulls inside `data` are sent. An unknown path or method is a 500.
 """
 
 import json
@@ -39,12 +39,12 @@ M = TypeVar("M", bound=BaseModel)
 
 def plain(data: object, status: int = 200) -> web.Response:
     """Answer with bare JSON."""
-    return web.Response(body=json.dumps(_dumped(data)).encode(), status=status, content_type="application/json")
+    return web.Response(body=json.dumps(_to_json(data)).encode(), status=status, content_type="application/json")
 
 
 def success(data: object = None) -> web.Response:
     """Answer 200 with an envelope."""
-    return plain({"success": True} if data is None else {"success": True, "data": _dumped(data)})
+    return plain({"success": True} if data is None else {"success": True, "data": _to_json(data)})
 
 
 def failure(code: str, message: str, status: int = 200) -> web.Response:
@@ -56,7 +56,11 @@ def failure(code: str, message: str, status: int = 200) -> web.Response:
 
 
 async def read_model(request: web.Request, model: type[M]) -> M:
-    """Parse the request's body."""
+    """Validate the request's body as a `model`.
+
+    Raises:
+        BadRequestError: it is none. `catch_all` then answers 400.
+    """
     try:
         return model.model_validate_json(await request.read())
     except ValidationError as error:
@@ -82,14 +86,14 @@ def catch_all(internal_code: str) -> Middleware:
     return errors_to_envelope
 
 
-def _dumped(data: object) -> JsonValue:
+def _to_json(data: object) -> JsonValue:
     if isinstance(data, BaseModel):
         dumped: JsonValue = data.model_dump(mode="json", by_alias=True)
         return dumped
     if isinstance(data, list):
-        return [_dumped(item) for item in data]
+        return [_to_json(item) for item in data]
     if isinstance(data, dict):
-        return {str(key): _dumped(value) for key, value in data.items()}
+        return {str(key): _to_json(value) for key, value in data.items()}
     if data is None or isinstance(data, str | bool | int | float):
         return data
     raise TypeError(f"{type(data).__name__} is no wire data")

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from clients.temporal.embedded_settings import DevServerSettings
-from clients.temporal.listening import ports_of_server_at
+from clients.temporal.listening_ports import ports_of_server_at
 from domain.addresses import LOOPBACK_HOST, Address, address_in
 from domain.errors import HoldfastError
 

@@ -52,11 +52,10 @@ class HttpStabilityClient:
         good = 0
         while True:
             seen = await _sample(url, SAMPLE_TIMEOUT)
-            # A status such as "204", or the name of an error. No such name begins with a digit.
-            good = good + 1 if seen.startswith("2") else 0
+            good = good + 1 if isinstance(seen, int) and 200 <= seen < 300 else 0
             waited = round(time.monotonic() - started, 3)
             if good >= self._spec.consecutive:
-                return ServiceStability(service=service, stable=True, waited_seconds=waited, detail=seen)
+                return ServiceStability(service=service, stable=True, waited_seconds=waited, detail=str(seen))
             if time.monotonic() >= end:
                 detail = f"{self._spec.path}: {seen}"
                 return ServiceStability(service=service, stable=False, waited_seconds=waited, detail=detail)
@@ -68,7 +67,7 @@ async def answer_of(url: str, within: timedelta) -> str:
 
     A redirect counts as an answer.
     """
-    return await _sample(url, within.total_seconds())
+    return str(await _sample(url, within.total_seconds()))
 
 
 def _why_unaskable(url: str) -> str:
@@ -83,9 +82,9 @@ def _why_unaskable(url: str) -> str:
     return ""
 
 
-async def _sample(url: str, seconds: float) -> str:
+async def _sample(url: str, seconds: float) -> int | str:
     """Return the status, or the error's name, without reading the body."""
     try:
-        return str((await fetch("GET", url, Limits(seconds=seconds, body=None))).status)
+        return (await fetch("GET", url, Limits(seconds=seconds, body=None))).status
     except NoAnswerError as error:
         return error.name

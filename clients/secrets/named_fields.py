@@ -1,9 +1,8 @@
 """Fields hidden by name, in whole documents, fragments and any other text.
 
-Bodies seldom match their content type. They may hold one line of JSON per event, JSON with a prefix or inside a
-callback, or only the first four kilobytes of it. Therefore nothing is parsed here. A field is its name, followed by
-what follows a name in JSON, XML, a query or a header, and then a value. The value ends where such values end, or at the
-end of the text.
+Nothing is parsed, because bodies seldom match their content type: they may be JSON lines, JSONP, or only the first four
+kilobytes of something. A field is its name, followed by what follows a name in JSON, XML, a query or a header, and then
+a value. The value ends where such values end, or at the end of the text.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ Hides = Callable[[str, str], bool]
 
 _TAG = re.compile(rb"<[^<>]*>?")
 _USER_INFO = re.compile(rb"://([^/?#\s\"'<>@\\]{0,512}@)")
-_IN_STRING = {quote: re.compile(rb"\\.|" + quote, re.DOTALL) for quote in (b'"', b"'")}
+_IN_STRING = {mark: re.compile(rb"\\.|" + mark, re.DOTALL) for mark in (b'"', b"'")}
 _BRACKETS = re.compile(rb"[\[\]{}\"']")
 _BARE = re.compile(rb"[^,}\]\r\n\"'<]*")
 
 
-class Hidden(NamedTuple):
-    """A span of the written text and its replacement."""
+class Replacement(NamedTuple):
+    """A span of the written text, and what stands there instead."""
 
     start: int
     end: int
@@ -41,75 +40,86 @@ class NamedFields:
     def __init__(self, names: Iterable[str], hides: Hides) -> None:
         """Take field names, in any case, and a check for each match."""
         spellings = sorted({form for name in names for form in (name, name.lower(), name.upper()) if name}, key=len)
-        any_name = b"(" + b"|".join(re.escape(name.encode(errors="replace")) for name in reversed(spellings)) + b")"
+        any_name = (
+            b"(?P<name>" + b"|".join(re.escape(name.encode(errors="replace")) for name in reversed(spellings)) + b")"
+        )
 
         def pattern(text: bytes) -> re.Pattern[bytes]:
             return re.compile(text.replace(b"NAME", any_name), re.IGNORECASE | re.MULTILINE)
 
         self._hides = hides
         self._any = pattern(rb"NAME")
-        self._quoted = pattern(rb"([\"'])\s{0,8}NAME\s{0,8}\1\s*(?::|=>)\s*")
+        # JSON, such as {"token": "x"}, also with single quotes
+        self._quoted = pattern(rb"(?P<quote>[\"'])\s{0,8}NAME\s{0,8}(?P=quote)\s*(?::|=>)\s*")
+        # Names without quotes, such as {token: "x"}
         self._bare = pattern(rb"(?:(?<=[{,(\s])|^)NAME\s{0,8}:\s*(?=[\"'{\[])")
-        self._line = pattern(rb"^[ \t>|*-]{0,16}NAME[ \t]{0,8}:[ \t]*([^\r\n]+)")
-        self._pair = pattern(rb"(?<=[?&;#])NAME=([^&;#\s\"'<>\\]*)")
+        # As in Token: x
+        self._line = pattern(rb"^[ \t>|*-]{0,16}NAME[ \t]{0,8}:[ \t]*(?P<value>[^\r\n]+)")
+        # As in ?token=x
+        self._pair = pattern(rb"(?<=[?&;#])NAME=(?P<value>[^&;#\s\"'<>\\]*)")
+        # As in <token>x</token>
         self._element = pattern(rb"<(?:[\w.-]{1,64}:)?NAME(?:\s[^<>]*)?>")
         self._element_ends = pattern(rb"</(?:[\w.-]{1,64}:)?NAME\s*>")
+        # As in <a token="x">
         self._attribute = pattern(rb"(?:(?<=[\s\"'<:])|^)NAME\s{0,8}=\s{0,8}(?=[\"'])")
-        self._naming = pattern(rb"\b(?:name|key|id)\s{0,8}=\s{0,8}([\"']?)NAME\1(?=[\s/>])")
+        # As in <input name="token" value="x">, <entry key="token">x</entry>
+        self._naming = pattern(rb"\b(?:name|key|id)\s{0,8}=\s{0,8}(?P<quote>[\"']?)NAME(?P=quote)(?=[\s/>])")
         self._value = pattern(rb"\bvalue\s{0,8}=\s{0,8}(?=[\"'])")
 
-    def in_question(self, text: bytes) -> bool:
+    def may_match(self, text: bytes) -> bool:
         """Return whether a text may hold any field, in any spelling."""
         # An escape may spell a name, and `@` may end a user and password in a URL.
         return b"\\" in text or b"%" in text or b"&" in text or b"@" in text or self._any.search(text) is not None
 
-    def hidden(self, forms: list[Form]) -> list[Hidden]:
+    def find(self, forms: list[Form]) -> list[Replacement]:
         """Find every value to hide; `forms` are the layers of the text.
 
         The spans refer to the written text.
         """
         return [found for form in forms for found in self._hidden_in(form, forms[0])]
 
-    def _hidden_in(self, form: Form, written: Form) -> Iterator[Hidden]:
+    def _hidden_in(self, form: Form, written: Form) -> Iterator[Replacement]:
         for user in _USER_INFO.finditer(form.data):
             start, end = user.span(1)
-            yield Hidden(form.began(start), form.ended(end), REDACTED.encode() + b"@")
+            yield Replacement(form.began(start), form.ended(end), REDACTED.encode() + b"@")
         if self._any.search(form.data) is None:
             return
         search = _Search(form, written, self._hides)
         for match in self._quoted.finditer(form.data):
-            yield from search.value(match[2], match.end(), match.start(1))
+            yield from search.hide_value(match["name"], match.end(), match.start("quote"))
         for pattern in (self._bare, self._attribute):
-            search = _Search(form, written, self._hides)
+            # Each pattern searches from the front.
+            fresh = _Search(form, written, self._hides)
             for match in pattern.finditer(form.data):
-                yield from search.value(match[1], match.end(), None)
+                yield from fresh.hide_value(match["name"], match.end(), None)
         for match in self._pair.finditer(form.data):
-            yield from search.stretch(match[1], *match.span(2), quote(REDACTED).encode())
+            yield from search.hide_span(match["name"], *match.span("value"), quote(REDACTED).encode())
         for match in self._line.finditer(form.data):
             # Once an escape is undone, the line may lie inside a string: stop at its quote to keep the string intact.
-            end = match.end(2) if form is written else form.data.find(b'"', *match.span(2))
-            yield from search.stretch(match[1], match.start(2), match.end(2) if end < 0 else end, REDACTED.encode())
+            start, line_end = match.span("value")
+            end = line_end if form is written else form.data.find(b'"', start, line_end)
+            yield from search.hide_span(match["name"], start, line_end if end < 0 else end, REDACTED.encode())
         yield from self._in_markup(form, search)
 
-    def _in_markup(self, form: Form, search: _Search) -> Iterator[Hidden]:
+    def _in_markup(self, form: Form, search: _Search) -> Iterator[Replacement]:
         last = 0
         for match in self._element.finditer(form.data):
             if match.start() < last or match[0].endswith(b"/>"):
                 continue
             closing = self._element_ends.search(form.data, match.end())
             last = closing.start() if closing else len(form.data)
-            yield from search.stretch(match[1], match.end(), last, REDACTED.encode())
+            yield from search.hide_span(match["name"], match.end(), last, REDACTED.encode())
         for tag in _TAG.finditer(form.data):
             naming = self._naming.search(form.data, *tag.span())
             if naming is None:
                 continue
             value = self._value.search(form.data, *tag.span())
             if value is not None:
-                yield from _Search(form, search.written, self._hides).value(naming[2], value.end(), None)
+                yield from _Search(form, search.written, self._hides).hide_value(naming["name"], value.end(), None)
             after = form.data.find(b"<", tag.end())
             content = form.data[tag.end() : after if after >= 0 else len(form.data)]
             if tag[0].endswith(b">") and not tag[0].endswith(b"/>") and content.strip():
-                yield from search.stretch(naming[2], tag.end(), tag.end() + len(content), REDACTED.encode())
+                yield from search.hide_span(naming["name"], tag.end(), tag.end() + len(content), REDACTED.encode())
 
 
 class _Search:
@@ -121,13 +131,13 @@ class _Search:
         self._hides = hides
         self._searched_to = 0
 
-    def stretch(self, name: bytes, start: int, end: int, instead: bytes) -> Iterator[Hidden]:
+    def hide_span(self, name: bytes, start: int, end: int, instead: bytes) -> Iterator[Replacement]:
         """Hide the bytes `start` to `end` if the field requires it."""
         data = self._form.data
         if end > start and self._hides(name.decode(errors="replace"), data[start:end].decode(errors="replace")):
-            yield Hidden(self._form.began(start), self._form.ended(end), instead)
+            yield Replacement(self._form.began(start), self._form.ended(end), instead)
 
-    def value(self, name: bytes, start: int, quoted_at: int | None) -> Iterator[Hidden]:
+    def hide_value(self, name: bytes, start: int, quoted_at: int | None) -> Iterator[Replacement]:
         """Hide the value at `start`: a string, bracketed value or word.
 
         Args:
@@ -144,7 +154,7 @@ class _Search:
             self._searched_to = end
             # Hide an empty string as well: that the secret is empty is itself secret.
             if self._hides(name.decode(errors="replace"), data[start + 1 : end].decode(errors="replace")):
-                yield Hidden(self._form.ended(start + 1), self._form.began(end), REDACTED.encode())
+                yield Replacement(self._form.ended(start + 1), self._form.began(end), REDACTED.encode())
             return
         mark = b'"' if quoted_at is None else self._spelling(quoted_at)
         if first in (b"{", b"["):
@@ -153,7 +163,7 @@ class _Search:
         else:
             found = _BARE.match(data, start)
             end = start + len(found[0].rstrip()) if found else start
-        yield from self.stretch(name, start, end, mark + REDACTED.encode() + mark)
+        yield from self.hide_span(name, start, end, mark + REDACTED.encode() + mark)
 
     def _spelling(self, index: int) -> bytes:
         """Return how the byte at `index` is spelt in the written text."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from clients.secrets.encodings import layers
 from clients.secrets.form_bodies import is_form, redacted_pairs, redacted_parts
-from clients.secrets.named_fields import REDACTED, Hidden, NamedFields
+from clients.secrets.named_fields import REDACTED, NamedFields, Replacement
 from clients.secrets.spellings import Finder, TooDeepError
 
 ALWAYS_REDACTED = frozenset({"authorization", "cookie", "set-cookie", "x-api-key", "proxy-authorization"})
@@ -152,7 +152,7 @@ class Redactor:
     def _by_name_inside(self, value: Any) -> Any:
         """Redact by name the fields inside strings, such as JSON in JSON."""
         if isinstance(value, str):
-            if not self._fields.in_question(value.encode(errors="surrogatepass")):
+            if not self._fields.may_match(value.encode(errors="surrogatepass")):
                 return value
             return self._redact_nested(value)
         if isinstance(value, list):
@@ -198,12 +198,12 @@ class Redactor:
         data = text.encode(errors="surrogatepass")
         if len(data) > LONGEST_TEXT:
             return REDACTED
-        if by_name and not finder and not self._fields.in_question(data):
+        if by_name and not finder and not self._fields.may_match(data):
             return text
         reading = layers(data)
         if reading.deeper:
             return REDACTED
-        hidden = self._fields.hidden(reading.forms) if by_name else []
+        hidden = self._fields.find(reading.forms) if by_name else []
         try:
             found = finder.spans(reading.forms, cut=cut)
         except TooDeepError:
@@ -211,7 +211,9 @@ class Redactor:
         # The first decoded layer knows where the outermost escapes lie in the written text. No span may split one.
         first_decoded = reading.forms[min(1, len(reading.forms) - 1)]
         placeholder = REDACTED.encode()
-        hidden += [Hidden(*_widen_to_characters(data, *first_decoded.widened(*span)), placeholder) for span in found]
+        hidden += [
+            Replacement(*_widen_to_characters(data, *first_decoded.widened(*span)), placeholder) for span in found
+        ]
         return _replace_spans(data, hidden).decode(errors="surrogatepass") if hidden else text
 
 
@@ -224,7 +226,7 @@ def _widen_to_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _replace_spans(data: bytes, hidden: list[Hidden]) -> bytes:
+def _replace_spans(data: bytes, hidden: list[Replacement]) -> bytes:
     """Replace every span; spans that overlap are replaced as one.
 
     The replacement is that of the span containing the others. When none contains the others, it is `[redacted]`.

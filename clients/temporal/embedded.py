@@ -28,7 +28,7 @@ from clients.local.private import private_umask
 from clients.temporal.connection import ensure_search_attributes
 from clients.temporal.embedded_locks import database_lock, turn
 from clients.temporal.embedded_settings import DevServerSettings
-from clients.temporal.listening import ports_of_server_at
+from clients.temporal.listening_ports import ports_of_server_at
 from domain.errors import ErrorCode, HoldfastError
 
 START_PATIENCE = timedelta(seconds=40)

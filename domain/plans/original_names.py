@@ -12,8 +12,8 @@ from domain.plans.validation.wording import kind_of, shown
 from domain.units import LONGEST
 
 
-class Original(NamedTuple):
-    """A setting of the original orchestrator, as it is named here."""
+class OurSetting(NamedTuple):
+    """Where a setting of the original orchestrator goes in a plan of ours."""
 
     section: str
     name: str
@@ -21,49 +21,50 @@ class Original(NamedTuple):
     """Whether the value is a whole number of seconds, without unit. If not, it is taken as it is."""
 
 
-ORIGINALS: dict[str, Original] = {
-    "waitAnalyzeTimeoutSec": Original("timeouts", "analyze", seconds=True),
-    "waitInterceptorReadySec": Original("timeouts", "rules_ready", seconds=True),
-    "ttlSecForInterceptors": Original("timeouts", "rules_ttl", seconds=True),
-    "requestNum": Original("load", "requests", seconds=False),
+OUR_SETTINGS: dict[str, OurSetting] = {
+    "waitAnalyzeTimeoutSec": OurSetting("timeouts", "analyze", seconds=True),
+    "waitInterceptorReadySec": OurSetting("timeouts", "rules_ready", seconds=True),
+    "ttlSecForInterceptors": OurSetting("timeouts", "rules_ttl", seconds=True),
+    "requestNum": OurSetting("load", "requests", seconds=False),
 }
-"""The original names. A plan gives each one in the section of our own name."""
+"""The original names. A plan may write each one in the section of the setting that it stands for."""
 
 _MOST_SECONDS = int(LONGEST.total_seconds())
 
 
-def in_our_words(document: dict[Any, Any]) -> tuple[dict[Any, Any], list[Problem]]:
+def rename_originals(document: dict[Any, Any]) -> tuple[dict[Any, Any], list[Problem]]:
     """Return the document with our names, and problems with the original names.
 
     The given document is not changed.
     """
-    found, problems = dict(document), []
-    for theirs, original in ORIGINALS.items():
-        section = found.get(original.section)
-        if not isinstance(section, dict) or theirs not in section:
+    renamed = dict(document)
+    problems = []
+    for their_name, ours in OUR_SETTINGS.items():
+        section = renamed.get(ours.section)
+        if not isinstance(section, dict) or their_name not in section:
             continue
-        path = f"{original.section}.{theirs}"
-        rest = {name: value for name, value in section.items() if name != theirs}
-        if original.name in section:
+        path = f"{ours.section}.{their_name}"
+        rest = {name: value for name, value in section.items() if name != their_name}
+        if ours.name in section:
             # Refused, because one of the two values would be lost.
-            message = f"is the original name of {original.name}, which is given as well"
-            problems.append(Problem(path=path, message=message, hint=f"leave out either {theirs} or {original.name}"))
-        elif problem := _problem(path, section[theirs], original):
+            message = f"is the original name of {ours.name}, which is given as well"
+            problems.append(Problem(path=path, message=message, hint=f"leave out either {their_name} or {ours.name}"))
+        elif problem := _problem(path, section[their_name], ours):
             problems.append(problem)
         else:
-            value = section[theirs]
-            rest[original.name] = f"{value}s" if original.seconds else value
-        found[original.section] = rest
-    return found, problems
+            value = section[their_name]
+            rest[ours.name] = f"{value}s" if ours.seconds else value
+        renamed[ours.section] = rest
+    return renamed, problems
 
 
-def _problem(path: str, value: object, original: Original) -> Problem | None:
+def _problem(path: str, value: object, ours: OurSetting) -> Problem | None:
     if isinstance(value, bool) or not isinstance(value, int):
-        what = "whole seconds without a unit" if original.seconds else "a whole number"
-        hint = "write digits alone" + (f", or {original.name} with its unit" if original.seconds else "")
+        what = "whole seconds without a unit" if ours.seconds else "a whole number"
+        hint = "write digits alone" + (f", or {ours.name} with its unit" if ours.seconds else "")
         return Problem(path=path, message=f"counts {what}, not {kind_of(value)} ({shown(value)})", hint=hint)
-    most = _MOST_SECONDS if original.seconds else 1_000_000
+    most = _MOST_SECONDS if ours.seconds else 1_000_000
     if not 1 <= value <= most:
-        hint = "in seconds" if original.seconds else f"it is {original.name} under its original name"
+        hint = "in seconds" if ours.seconds else f"it is {ours.name} under its original name"
         return Problem(path=path, message=f"must be 1 to {most}, not {shown(value)}", hint=hint)
     return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from domain.plans.original_names import ORIGINALS
+from domain.plans.original_names import OUR_SETTINGS
 from domain.plans.plan import Plan
 from domain.units import DURATION_PATTERN, PERCENT_PATTERN, format_duration, format_percent
 
@@ -34,7 +34,7 @@ def plan_schema() -> dict[str, Any]:
 
 def _add_originals(schema: dict[str, Any]) -> None:
     """Add the original names, so that editors do not mark valid fields."""
-    for theirs, original in ORIGINALS.items():
+    for theirs, original in OUR_SETTINGS.items():
         section = schema["$defs"][original.section.capitalize()]["properties"]
         unit = ", in whole seconds" if original.seconds else ""
         section[theirs] = {

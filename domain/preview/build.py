@@ -41,7 +41,7 @@ from domain.preview.model import (
     RulesPreview,
 )
 from domain.preview.times import remains_on, stages, worst_recovery
-from domain.preview.workloads import STEPS
+from domain.preview.workloads import WORKLOAD_STEPS
 from domain.timing import Timing
 
 MOST_LEFT_OUT = 100
@@ -79,7 +79,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED, faults_all
         faults_at_once=most_at_once(plan),
         discovery=found,
         rules=_rules(plan),
-        workload_steps=STEPS,
+        workload_steps=WORKLOAD_STEPS,
         assumed_request_seconds=assumed.total_seconds(),
         deadline_seconds=plan.stop.deadline.total_seconds() if plan.stop.deadline else None,
         stages=stages(plan, timing, cases.measured + controls, assumed, found),

@@ -1,7 +1,7 @@
 """What the peers do to the workloads under test.
 
-A person must agree to it (`peer-contract` sections 2 and 3). Holdfast does none of it itself, so there is no code to
-derive it from.
+Whoever starts a run must agree to these changes (`peer-contract` sections 2 and 3). The peers make them, not Holdfast,
+so there is no code to derive them from.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from domain.preview.model import WorkloadStep
 from domain.resilience.model import Phase
 
-STEPS = [
+WORKLOAD_STEPS = [
     WorkloadStep(
         phase=Phase.ANALYZING_PATTERNS,
         change="recording on: a container `envoy` is added to the Deployment of the service's name, with its ConfigMap "
@@ -50,5 +50,5 @@ STEPS = [
         rollouts=1,
     ),
 ]
-"""In their order. `rollouts` are those that the proxy causes at most: a recording edits the Deployment twice when it
-begins. What a fault itself makes a Deployment do is not included."""
+"""In order. `rollouts`: most rollouts that the proxy causes; a recording edits the Deployment twice when it begins.
+Rollouts that the fault itself causes are not counted."""

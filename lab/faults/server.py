@@ -13,7 +13,7 @@ from aiohttp import web
 
 from lab.envelope import catch_all, failure, success
 from lab.faults.blades import Blade, Blades
-from lab.faults.spec import SpecError, normalise
+from lab.faults.spec import SpecError, parse_spec
 from lab.misbehaviour.misbehave import Mischief
 from lab.misbehaviour.names import Endpoint
 from lab.services.cluster import Cluster
@@ -72,7 +72,7 @@ class FaultService:
         if self.blades.get(name) is not None:
             return _failed(f"Failed to execute fault: Fault with name already exists: {name}")
         try:
-            spec = normalise(body, name)
+            spec = parse_spec(body, name)
         except SpecError as error:
             return _failed(f"Failed to execute fault: {error}")
         blade = self.blades.create(name, spec, ttl)

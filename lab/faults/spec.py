@@ -38,17 +38,17 @@ class Experiment(BaseModel):
 class FaultSpec(BaseModel):
     """The spec as created.
 
-    Without experiments the operator never gives it a phase.
+    Without experiments it is created, but stays without a phase for ever.
     """
 
     experiments: list[Experiment] = []
 
 
-def normalise(body: JsonValue, name: str) -> FaultSpec:
+def parse_spec(body: JsonValue, name: str) -> FaultSpec:
     """Read the accepted body shapes: `{"spec": {...}}` or a full resource.
 
     Raises:
-        SpecError: the request defines no fault.
+        SpecError: the request defines no fault, or its name is not valid.
     """
     if not isinstance(body, dict) or not body:
         raise SpecError("Input data cannot be null or empty")

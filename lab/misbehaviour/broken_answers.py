@@ -1,7 +1,4 @@
-"""Answers whose bodies break the promises of HTTP.
-
-They are cut off in the middle, or never end.
-"""
+"""Answers that no client should accept: cut off half-way, or far too long."""
 
 from contextlib import suppress
 
@@ -15,13 +12,13 @@ FLOOD = 64 * 1024**2
 _CHUNK = b" " * 1024**2
 
 
-async def truncated(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+async def send_truncated(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
     """Send the first half of an answer, then drop the connection.
 
     The headers give the length of the whole answer.
     """
     body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
-    # An answer without a body has nothing to cut off, so it promises one.
+    # Two bytes at least, so that an answer without a body has something to cut off.
     half = web.StreamResponse(status=answer.status, headers={"Content-Length": str(max(len(body), 2))})
     half.content_type = answer.content_type
     await half.prepare(request)
@@ -29,7 +26,7 @@ async def truncated(request: web.Request, answer: web.StreamResponse) -> web.Str
     return drop(request)
 
 
-async def flooded(request: web.Request) -> web.StreamResponse:
+async def send_flood(request: web.Request) -> web.StreamResponse:
     """Send white space until the client gives up or `FLOOD` is reached.
 
     JSON allows white space before a value.

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from lab.envelope import Handler, failure, plain
-from lab.misbehaviour.broken_answers import flooded, truncated
+from lab.misbehaviour.broken_answers import send_flood, send_truncated
 from lab.misbehaviour.lies import lie
 from lab.misbehaviour.names import FIXTURES, Endpoint
 from lab.services.host import drop, hang
@@ -21,18 +21,27 @@ class Action(StrEnum):
     """What to do instead of answering properly."""
 
     ACT_THEN_DROP = "act_then_drop"
+    """Act, then drop the connection without an answer."""
     ACT_THEN_500 = "act_then_500"
+    """Act, then answer 500."""
     ACT_THEN_TRUNCATE = "act_then_truncate"
     """Act, send half of the real answer, then drop the connection."""
     ACT_THEN_FLOOD = "act_then_flood"
     """Act, then answer with a practically endless body (`broken_answers.FLOOD` bytes)."""
     REFUSE_500 = "refuse_500"
+    """Answer 500, and do nothing."""
     HANG = "hang"
+    """Neither act nor answer."""
     LIE = "lie"
+    """Claim a success, and do nothing."""
     DROP = "drop"
+    """Drop the connection, and do nothing."""
     GARBAGE = "garbage"
+    """Answer with a page in HTML, and do nothing."""
     SLOW = "slow"
+    """Wait before acting."""
     REPLACE = "replace"
+    """Answer with `status` and `body`, and do nothing."""
 
 
 class Instruction(BaseModel):
@@ -43,15 +52,14 @@ class Instruction(BaseModel):
     endpoint: Endpoint
     action: Action
     nth: int | None = Field(default=None, ge=1)
-    """The only call to misbehave on, counted from 1. Only calls that `contains` matches count, from when the
-    instruction was set. Null: every call."""
+    """Misbehave only on the nth matching call since the instruction was set, counted from 1. Null: on every one."""
     contains: str | None = None
     """Affects only calls whose path, query or body contain this text."""
     seconds: float = Field(default=1, ge=0)
     """For `slow`: seconds to wait before acting."""
     status: int = Field(default=200, ge=200, le=599)
     body: JsonValue = None
-    """For `replace`: the answer. Nothing is done."""
+    """For `replace`: the answer. The call itself is not carried out."""
 
 
 class Misbehaviour(BaseModel):
@@ -88,12 +96,12 @@ class Mischief:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Carry out the first instruction that applies to this call."""
         self.calls[str(request.match_info.route.name)] += 1
-        instruction = await self._due(request)
+        instruction = await self._count_and_pick(request)
         if instruction is None:
             return await handler(request)
         return await self._carry_out(instruction, request, handler)
 
-    async def _due(self, request: web.Request) -> Instruction | None:
+    async def _count_and_pick(self, request: web.Request) -> Instruction | None:
         text = f"{request.path_qs}\n{await request.text()}" if self.current.instructions else ""
         due = None
         for index, instruction in enumerate(self.current.instructions):
@@ -106,33 +114,35 @@ class Mischief:
                 due = instruction
         return due
 
-    async def _carry_out(self, it: Instruction, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if it.action is Action.SLOW:
-            await asyncio.sleep(it.seconds)
+    async def _carry_out(self, instruction: Instruction, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if instruction.action is Action.SLOW:
+            await asyncio.sleep(instruction.seconds)
             return await handler(request)
-        if it.action is Action.ACT_THEN_TRUNCATE:
-            return await truncated(request, await handler(request))
-        if it.action is Action.ACT_THEN_FLOOD:
+        if instruction.action is Action.ACT_THEN_TRUNCATE:
+            return await send_truncated(request, await handler(request))
+        if instruction.action is Action.ACT_THEN_FLOOD:
             await handler(request)
-            return await flooded(request)
-        if it.action in {Action.ACT_THEN_DROP, Action.ACT_THEN_500}:
+            return await send_flood(request)
+        if instruction.action in {Action.ACT_THEN_DROP, Action.ACT_THEN_500}:
             await handler(request)
-        return await self._answer(it, request)
+        return await self._answer(instruction, request)
 
-    async def _answer(self, it: Instruction, request: web.Request) -> web.StreamResponse:
-        match it.action:
+    async def _answer(self, instruction: Instruction, request: web.Request) -> web.StreamResponse:
+        match instruction.action:
             case Action.HANG:
                 return await hang(request, self._hang_limit)
             case Action.LIE:
-                return await lie(it.endpoint, request)
+                return await lie(instruction.endpoint, request)
             case Action.GARBAGE:
                 return web.Response(text="<html>It works!</html>", content_type="text/html")
             case Action.REPLACE:
-                return plain(it.body, it.status)
+                return plain(instruction.body, instruction.status)
             case Action.ACT_THEN_500 | Action.REFUSE_500:
-                return _internal_error(it.endpoint)
-            case _:
+                return _internal_error(instruction.endpoint)
+            case Action.DROP | Action.ACT_THEN_DROP:
                 return drop(request)
+            case Action.SLOW | Action.ACT_THEN_TRUNCATE | Action.ACT_THEN_FLOOD:
+                raise AssertionError(f"{instruction.action} is carried out before this")
 
 
 def _internal_error(endpoint: Endpoint) -> web.Response:

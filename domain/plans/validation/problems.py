@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from domain.base import UnfitError
 from domain.errors import Problem
 from domain.faults.model import FAULT_FIELDS
-from domain.plans.original_names import ORIGINALS
+from domain.plans.original_names import OUR_SETTINGS
 from domain.plans.plan import Plan
 from domain.plans.validation.fields import field_names, models_in, value_at
 from domain.plans.validation.hints import (
@@ -193,14 +193,14 @@ def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str],
     fields = field_names(model, parts, raw)
     if (meant := other_name(path_of(parts), name)) is not None:
         return f"the name here is {meant}"
-    if name in ORIGINALS:
-        return f"'{name}' belongs under {ORIGINALS[name].section}"
+    if name in OUR_SETTINGS:
+        return f"'{name}' belongs under {OUR_SETTINGS[name].section}"
     if near(name, fields) is None:
         for section, field in model.model_fields.items():
             elsewhere = models_in(field.annotation)
             if len(elsewhere) == 1 and [section] != list(parts) and name in elsewhere[0].model_fields:
                 return f"'{name}' belongs under {section}"
-    originals = [original_name for original_name, original in ORIGINALS.items() if [original.section] == list(parts)]
+    originals = [original_name for original_name, original in OUR_SETTINGS.items() if [original.section] == list(parts)]
     hint = suggestion(name, originals if near(name, fields) is None and near(name, originals) else fields)
     return (
         f"{hint}; anything more is an experiment: {FULL_FAULT}" if fields in (["delay"], ["remove", "error"]) else hint

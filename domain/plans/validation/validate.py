@@ -17,7 +17,7 @@ from domain.cases.cases import pair_count
 from domain.errors import Problem
 from domain.executions.input_bounds import bounded
 from domain.pairs.comparing import MOST_PAIRS
-from domain.plans.original_names import in_our_words
+from domain.plans.original_names import rename_originals
 from domain.plans.plan import Plan
 from domain.plans.validation.fields import purpose
 from domain.plans.validation.plan_rules import FIELD_ORDER, broken_rules
@@ -107,7 +107,7 @@ def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
     found = bounded(raw)
     if found.text is None:
         return None, found.problems
-    document, problems_of_theirs = in_our_words(found.document)
+    document, problems_of_theirs = rename_originals(found.document)
     problems = found.problems[:MOST_PROBLEMS] + problems_of_theirs
     plan, error = _read(document)
     if error is not None:

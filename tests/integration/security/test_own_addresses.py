@@ -22,7 +22,7 @@ from clients.local.own_addresses import own_addresses
 from clients.settings import Settings
 from clients.temporal.embedded import RunningServer, embedded_server
 from clients.temporal.embedded_settings import DevServerSettings
-from clients.temporal.listening import ports_of_server_at
+from clients.temporal.listening_ports import ports_of_server_at
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
 from tests.support.http import http_client
