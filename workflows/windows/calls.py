@@ -47,7 +47,7 @@ class CallsWindow:
     async def _record(self) -> None:
         timing = self._order.execution.timing
         services = self._order.execution.services
-        await self._holding.intend()
+        await self._holding.record_intent()
         await workflow.execute_activity_method(
             CallActivities.start,
             self._ref,
@@ -65,7 +65,7 @@ class CallsWindow:
             **policies.waiting(timing, self._order.timeouts.analyze),
         )
         self._holding.ensure_open()
-        await self._holding.opened()
+        await self._holding.record_open()
         await workflow.wait_condition(lambda: self._released)
         self._holding.ensure_open()
 

@@ -81,7 +81,7 @@ class FaultWindow:
         timing = self._order.execution.timing
         timeouts = self._order.timeouts
         service = self._order.service
-        await self._holding.intend()
+        await self._holding.record_intent()
         await workflow.execute_activity_method(
             FaultActivities.inject, self._fault, summary=f"Inject the fault into {service}", **policies.opening(timing)
         )
@@ -94,7 +94,7 @@ class FaultWindow:
             **policies.waiting(timing, timeouts.fault_running),
         )
         self._holding.ensure_open()
-        await self._holding.opened()
+        await self._holding.record_open()
 
     async def _capture(self) -> CapturedFailure:
         captured: CapturedFailure = await workflow.execute_activity_method(

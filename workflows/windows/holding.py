@@ -84,7 +84,7 @@ class Holding:
         """The policy of writes to the store."""
         return policies.bookkeeping(self.order.execution.timing)
 
-    async def intend(self) -> None:
+    async def record_intent(self) -> None:
         """Write the intent to the ledger, before the act."""
         info = workflow.info()
         self.intended = True
@@ -108,7 +108,7 @@ class Holding:
         )
         self.ensure_open()
 
-    async def opened(self, detail: str = "", **facts: Any) -> None:
+    async def record_open(self, detail: str = "", **facts: Any) -> None:
         """Record that the window is open, and signal it to the run."""
         await self.settle(LedgerState.OPEN, detail)
         self.ensure_open()

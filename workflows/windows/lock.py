@@ -65,7 +65,7 @@ class EnvironmentLock:
         return await despite_cancel(self._release())
 
     async def _take(self) -> None:
-        await self._holding.intend()
+        await self._holding.record_intent()
         leftovers = self._order.leftovers
         report = await workflow.execute_activity_method(
             LockActivities.preflight,
@@ -74,7 +74,7 @@ class EnvironmentLock:
             **policies.waiting(self._order.execution.timing, preflight_bound(self._order.timeouts, leftovers)),
         )
         self._cleaned = report.cleaned if report else []  # None in histories recorded before the report existed.
-        await self._holding.opened(detail=f"removed first: {'; '.join(self._cleaned)}" if self._cleaned else "")
+        await self._holding.record_open(detail=f"removed first: {'; '.join(self._cleaned)}" if self._cleaned else "")
 
     async def _release(self) -> LockReport:
         await self._await_run_ended()

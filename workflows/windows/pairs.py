@@ -63,8 +63,8 @@ class PairsWindow:
         return self._report
 
     async def _work(self) -> None:
-        await self._holding.intend()
-        await self._holding.opened()
+        await self._holding.record_intent()
+        await self._holding.record_open()
         for index in self._order.cases:
             if self._paused or self._report.trouble:
                 return

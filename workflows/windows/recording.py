@@ -46,7 +46,7 @@ class RecordingWindow:
     async def _record(self) -> tuple[str, list[RecordedService]]:
         timing = self._order.execution.timing
         timeouts = self._order.timeouts
-        await self._holding.intend()
+        await self._holding.record_intent()
         started = await workflow.execute_activity_method(
             TrafficActivities.start,
             self._ref,
@@ -54,7 +54,7 @@ class RecordingWindow:
             **policies.waiting(timing, analysis_start(timing.analyze_dedupe)),
         )
         self._holding.ensure_open()
-        await self._holding.opened(analyze_task_id=started.task_id)
+        await self._holding.record_open(analyze_task_id=started.task_id)
         recorded = await workflow.execute_activity_method(
             TrafficActivities.await_patterns,
             AnalysisOrder(execution_id=self._ref.execution_id, task_id=started.task_id),

@@ -47,10 +47,10 @@ class RulesWindow:
         return self._report.model_copy(update={"recovery_verified": held.closing.verified})
 
     async def _work(self) -> None:
-        await self._holding.intend()
+        await self._holding.record_intent()
         if self._order.services:
             await self._switch_on()
-        await self._holding.opened(rules=self._report.rules)
+        await self._holding.record_open(rules=self._report.rules)
         await self._enter_load_phase()
         at_once = self._order.batches_at_once
         for page, cases in enumerate(pages_of(self._order.case_count, BATCH_SIZE, at_once)):
