@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar
 
 import click
-from temporalio.service import RPCError
 
 from cli.damage import damaged, forget, with_damage
 from cli.ui.next_steps import after_error
 from clients.local.private import opener, opener_in, private_folder
-from clients.temporal.connection import server_error
 from domain.control_characters import visible
 from domain.errors import ErrorCode, HoldfastError, Problem
 from domain.executions.outcome import ExitCode, code_for
@@ -299,8 +297,14 @@ def error_facts(error: HoldfastError) -> dict[str, Any]:
 
 def as_holdfast_error(error: Exception) -> HoldfastError:
     """Translate an exception into a HoldfastError with a hint."""
-    if isinstance(error, RPCError):
-        error = server_error(error)
+    if type(error).__module__ == "temporalio.service":
+        # Imported here: only an error of the SDK needs it, and whoever met one has paid for the import.
+        from temporalio.service import RPCError  # noqa: PLC0415
+
+        from clients.temporal.connection import server_error  # noqa: PLC0415
+
+        if isinstance(error, RPCError):
+            error = server_error(error)
     if isinstance(error, HoldfastError):
         return error if error.hint else HoldfastError(error.code, error.message, hint=after_error(error.code))
     if isinstance(error, OSError) and error.errno in _SURROUNDINGS:

@@ -13,7 +13,7 @@ from cli.ui.next_steps import after_run
 from domain.executions.outcome import ExitCode, RunOutcome
 from operations.connection import connect_quietly
 from operations.processes.interrupts import Interrupts
-from operations.runs.find import known
+from operations.runs.find import find_run
 from operations.runs.follow import ask_to_end, end_of
 
 
@@ -38,7 +38,7 @@ async def _cancel(run_id: str, *, wait: bool, as_json: bool) -> int:
     remark = complain if as_json else say
     with Interrupts() as interrupts:
         client = await interrupts.during(connect_quietly())
-        handle = await interrupts.during(known(client, run_id))
+        handle = await interrupts.during(find_run(client, run_id))
         await ask_to_end(handle)
         remark(f"asked {handle.id} to end")
         if not wait:

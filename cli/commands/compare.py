@@ -16,7 +16,7 @@ from domain.executions.outcome import ExitCode
 from domain.plans.slo import Percentile
 from domain.resilience.model import RESILIENCE_TEST
 from domain.units import parse_duration, parse_percent
-from operations.runs.find import found_run
+from operations.runs.find_stored import find_stored_run
 from operations.stores import existing_store
 from reports.compare.model import Conclusion, RunComparison
 
@@ -98,7 +98,7 @@ async def _compared(before: str, after: str, wanted: dict[str, Any]) -> RunCompa
 
     store = await existing_store()
     try:
-        rows = await found_run(store, before), await found_run(store, after)
+        rows = await find_stored_run(store, before), await find_stored_run(store, after)
         for row in rows:
             if row.kind != RESILIENCE_TEST:
                 message = (

@@ -15,7 +15,7 @@ from clients.store.read_models import ExecutionRow, LogEntry, LogLevel
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from operations.processes.interrupts import Interrupts
-from operations.runs.find import found_run
+from operations.runs.find_stored import find_stored_run
 from operations.stores import existing_store, query_store
 
 LOOK_EVERY = 1.0
@@ -68,7 +68,7 @@ def logs(run_id: str, level: str, *, follow: bool, as_json: bool) -> None:
 
 async def _show(run_id: str, min_level: LogLevel, *, as_json: bool) -> None:
     async def question(store: Store) -> tuple[ExecutionRow, list[LogEntry]]:
-        row = await found_run(store, run_id)
+        row = await find_stored_run(store, run_id)
         return row, await store.logs.of(row.execution_id)
 
     row, lines = await query_store(question)
@@ -91,7 +91,7 @@ async def _follow(run_id: str, min_level: LogLevel, *, as_json: bool) -> None:
     with Interrupts() as interrupts:
         store = await interrupts.during(existing_store())
         try:
-            row = await interrupts.during(found_run(store, run_id))
+            row = await interrupts.during(find_stored_run(store, run_id))
             await interrupts.during(LogFollower(store, row, min_level, print_lines).follow())
         finally:
             await store.close()

@@ -20,7 +20,8 @@ from domain.executions.execution import RunStatus
 from domain.executions.state import ExecutionState
 from domain.resilience.state import ResilienceState
 from operations.connection import connect_quietly
-from operations.runs.find import known, newest_stored
+from operations.runs.find import find_run
+from operations.runs.find_stored import newest_stored
 from operations.runs.follow import look
 from operations.runs.state import as_the_server_knows
 from operations.stores import query_store
@@ -46,7 +47,7 @@ async def _status(run_id: str, *, as_json: bool) -> None:
     await mention_halt()
     try:
         client = await connect_quietly()
-        handle = await known(client, run_id)
+        handle = await find_run(client, run_id)
         state = await look(handle)
         trouble = "no worker answers"
         state = await as_the_server_knows(client, handle, state) if state else None

@@ -21,7 +21,7 @@ from domain.executions.outcome import ExitCode, RunOutcome
 from domain.executions.state import ExecutionState
 from operations.connection import connect_quietly
 from operations.processes.interrupts import Interrupts
-from operations.runs.find import known
+from operations.runs.find import find_run
 from operations.runs.follow import Detached, Follower, Say, Tell, no_lines
 
 MOST_TROUBLES = 20
@@ -52,7 +52,7 @@ async def _watch(run_id: str, *, quiet: bool, as_json: bool) -> int:
     remark = complain if as_json or quiet else say
     with Interrupts() as interrupts:
         client = await interrupts.during(connect_quietly())
-        handle = await interrupts.during(known(client, run_id))
+        handle = await interrupts.during(find_run(client, run_id))
         if not quiet:
             remark(f"{handle.id}, run {handle.run_id}")
         try:

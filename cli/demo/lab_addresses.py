@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lab import LabAddresses
+if TYPE_CHECKING:
+    from lab import LabAddresses
 
 
 def with_lab_addresses(document: Any, addresses: LabAddresses) -> Any:

@@ -9,9 +9,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from clients.temporal.embedded_settings import DevServerSettings
 from clients.temporal.listening_ports import ports_of_server_at
 from domain.addresses import LOOPBACK_HOST, Address, address_in
@@ -58,12 +55,16 @@ def _of_embedded() -> Iterator[Address]:
 
 
 def _of_store(database_url: str) -> Iterator[Address]:
+    if not database_url.startswith("postgresql"):
+        return
+    # Imported here, because it takes longer than many commands, and SQLite needs none of it.
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         url = make_url(database_url)
     except ArgumentError:
         return  # Opening the store reports what is wrong with the URL.
-    if not url.drivername.startswith("postgresql"):
-        return
     # Like asyncpg, accept several hosts separated by commas, both before the path and in the query.
     written = [url.host, *_values(url.query.get("host")), os.environ.get("PGHOST")]
     ports = [url.port, *_values(url.query.get("port")), os.environ.get("PGPORT"), POSTGRESQL_PORT]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clients.store.store import Store
 from domain.errors import HoldfastError
@@ -13,13 +13,15 @@ from domain.plans.environments import environment_in
 from domain.resilience.model import Phase
 from domain.resilience.state import ResilienceState
 from operations.definitions import DefinitionFile, PlanFile
-from operations.runs.find import found_run
-from operations.runs.follow import Say
+from operations.runs.find_stored import find_stored_run
 from operations.stores import query_store
 from reports.build.execution import execution_report
 from reports.build.execution import stored_report as stored
 from reports.build.without_store import report_of
 from reports.model.execution import ExecutionReport
+
+if TYPE_CHECKING:
+    from operations.runs.follow import Say
 
 PATIENCE = 300.0
 """Seconds for reading a run. Half a million cases take a while."""
@@ -33,7 +35,7 @@ async def stored_report(run_id: str, database_url: str | None = None) -> Executi
     """
 
     async def found(store: Store) -> ExecutionReport:
-        return await stored(store, (await found_run(store, run_id)).execution_id)
+        return await stored(store, (await find_stored_run(store, run_id)).execution_id)
 
     return await query_store(found, database_url, PATIENCE)
 

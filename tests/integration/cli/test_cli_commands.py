@@ -28,7 +28,7 @@ from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
 from domain.resilience.model import Phase
 from domain.resilience.state import AnalysisPanel, InjectionRow, ResilienceState, RulesPanel
-from operations.runs.find import possible_ids
+from operations.runs.find_stored import possible_ids
 from operations.runs.state import ended, switched_off
 from tests.support.cli.stand_ins import WAITS
 from tests.support.cli.stored import stored_run

@@ -12,7 +12,7 @@ from domain.plans.canonical import canonical_json
 from domain.resilience.kind import KIND as PLAN
 from domain.resilience.model import NewExecution
 from domain.timing import Timing
-from operations.runs.find import found_run
+from operations.runs.find_stored import find_stored_run
 from tests.support.kinds.countdown import KIND
 from tests.support.store.samples import new_execution, shop_plan
 
@@ -104,4 +104,4 @@ async def test_of_two_executions_of_one_name_the_running_one_is_meant(store: Sto
         ended = (await store.executions.create(plan, shop_plan(), Timing())).execution_id
         end = Ending(execution_id=ended, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
         await store.executions.finish(end)
-        assert (await found_run(store, "shop")).execution_id == going_on
+        assert (await find_stored_run(store, "shop")).execution_id == going_on
