@@ -17,7 +17,8 @@ from domain.names import WorkflowType
 from domain.resilience.model import Phase
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from operations.runs.follow import look
-from tests.support.kinds.countdown import KIND, CountdownWorkflow
+from tests.support.kinds.countdown import KIND
+from tests.support.kinds.countdown_workflow import CountdownWorkflow
 from tests.support.leaks.aftermath import duo, left_by, untrue
 from tests.support.leaks.duo import BRISK, PAIR, PATIENCE, Duo
 from tests.support.leaks.places import Moment

@@ -17,7 +17,7 @@ from clients.temporal.connection import ensure_search_attributes
 from domain.executions.execution import Ending, ExecutionRecord, ExecutionSummary, NewRecord, RunStatus, StepChange
 from domain.names import ABORT_UPDATE
 from domain.timing import Timing, TimingPreset
-from tests.support.kinds.countdown import CountdownWorkflow
+from tests.support.kinds.countdown_workflow import CountdownWorkflow
 from tests.support.runs.bench import until
 from worker import sandbox
 

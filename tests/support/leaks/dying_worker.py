@@ -22,7 +22,8 @@ from clients.http import control as http
 from clients.http import reader
 from domain.kinds import registered
 from operations.processes.worker_process import run_to_exit_code, serve
-from tests.support.kinds.countdown import KIND, CountdownWorkflow
+from tests.support.kinds.countdown import KIND
+from tests.support.kinds.countdown_workflow import CountdownWorkflow
 from tests.support.leaks.places import Moment, Place
 
 INTO_THE_WORK = 0.3
