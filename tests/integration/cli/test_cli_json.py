@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from cli.main import every_command
+from cli.main import cli, every_command
 from clients.store.store import Store
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
@@ -35,18 +36,35 @@ AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 UNTIL_ASKED = {"server", "lab"}
 """Commands that run until they are asked to end, which the tests do once their addresses are printed."""
 
+PROCESSES = UNTIL_ASKED | {"status", "watch", "cancel", "halt"}
+"""Commands that run as processes here.
+
+They start or meet native code, which could write to standard output past Python, or they handle signals. For the others
+the process would add nothing but the time that it takes to start.
+"""
+
 Said = tuple[int, str, str]
 Ask = Callable[..., Awaitable[Said]]
 
 
 @pytest.fixture
-def ask(tmp_path: Path, environment: dict[str, str]) -> Ask:
-    """Return a function that runs a command as a process.
+def ask(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Return a function that runs a command, as a process if it is one of PROCESSES.
 
     It returns the exit code and both streams separately.
     """
+    monkeypatch.chdir(tmp_path)
 
     async def run(*arguments: str, **more: str) -> Said:
+        if arguments[0] in PROCESSES:
+            return await run_process(*arguments, **more)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (environment | more).items():
+                patch.setenv(name, value)
+            result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
+        return result.exit_code, result.stdout, result.stderr
+
+    async def run_process(*arguments: str, **more: str) -> Said:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, str(ROOT / "starter.py"), *arguments),
             cwd=tmp_path,
