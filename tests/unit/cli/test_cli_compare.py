@@ -143,6 +143,12 @@ def changes(facts: dict[str, Any], *wanted: str) -> dict[str, str]:
     return {case["case_id"]: case["change"] for case in facts["cases"] if case["change"] in wanted}
 
 
+async def shown(*arguments: str) -> tuple[int, str]:
+    """Run the command in this process, and return its exit code and what it prints for people."""
+    result = await invoke("compare", *arguments)
+    return result.exit_code, result.output
+
+
 async def by_process(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run the command as a pipeline does."""
     process = await asyncio.create_subprocess_exec(
@@ -157,9 +163,9 @@ async def by_process(folder: Path, *arguments: str) -> tuple[int, str]:
     return process.returncode or 0, out.decode()
 
 
-async def test_code_0_if_no_case_is_worse(runs: Runs, tmp_path: Path) -> None:
+async def test_code_0_if_no_case_is_worse(runs: Runs) -> None:
     """Other samples of the same system: every case is surely the same."""
-    code, output = await by_process(tmp_path, await runs.add(), await runs.add())
+    code, output = await shown(await runs.add(), await runs.add())
     assert code == 0, output
     assert "16 cases: 16 the same" in output
     assert "no regression: no case is worse" in output
@@ -176,9 +182,9 @@ async def test_code_1_if_a_case_is_worse(runs: Runs, tmp_path: Path) -> None:
     assert " allowed" in row
 
 
-async def test_code_6_if_the_comparison_is_undecided(runs: Runs, tmp_path: Path) -> None:
+async def test_code_6_if_the_comparison_is_undecided(runs: Runs) -> None:
     """There are too few requests for the percentile. The output shows that, and how many would do."""
-    code, output = await by_process(tmp_path, await runs.add(requests=12), await runs.add(requests=12))
+    code, output = await shown(await runs.add(requests=12), await runs.add(requests=12))
     assert code == 6, output
     assert "UNDECIDED: no case is surely worse, 16 may be" in output
     assert "p95 needs 59 successful requests, has 12" in output
@@ -196,10 +202,10 @@ async def test_requests_that_are_slow_together_leave_a_case_uncertain(runs: Runs
     assert "slow together" in case["why"]
 
 
-async def test_code_2_if_the_runs_cannot_be_compared(runs: Runs, tmp_path: Path) -> None:
+async def test_code_2_if_the_runs_cannot_be_compared(runs: Runs) -> None:
     """Every reason is reported."""
     different = await runs.add(load={"requests": REQUESTS, "concurrency": 5}, steady_state={"check": False})
-    code, output = await by_process(tmp_path, await runs.add(), different)
+    code, output = await shown(await runs.add(), different)
     assert code == 2, output
     assert "different loads: load.concurrency 4, then 5" in output
     assert "16 cases" not in output
