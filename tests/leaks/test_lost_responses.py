@@ -129,7 +129,7 @@ async def all_lost(
 
 async def test_a_lost_response_to_switching_on_leaves_nothing_on(temporal: Client, tmp_path: Path) -> None:
     """A sample of the tests below, small enough for every day."""
-    calls = [(Endpoint.ANALYZE, 1), (Endpoint.RECORDING_START, 1), (Endpoint.EXECUTE, 1), (Endpoint.UPSERT, 1)]
+    calls = [(Endpoint.EXECUTE, 1), (Endpoint.UPSERT, 1)]
     assert await all_lost(temporal, tmp_path, Action.ACT_THEN_DROP, calls) == {}
 
 

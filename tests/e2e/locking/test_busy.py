@@ -15,6 +15,7 @@ from tests.support.cli.terminal import Terminal
 from tests.support.runs.bench import FAILING_PAIR, PATIENCE, Bench
 from tests.support.runs.fixtures import TEMPORAL
 from tests.support.runs.temporal_cli import temporal
+from tests.support.tiers import mostly_exhaustive
 
 Run = WorkflowHandle[Any, Any]
 MODERATE = {"requests": 8, "concurrency": 2}
@@ -62,7 +63,7 @@ async def first_ended(bench: Bench, first: Run, *, replaced: bool) -> None:
     "same_plan",
     [pytest.param(True, id="same plan"), pytest.param(False, id="other plan", marks=pytest.mark.exhaustive)],
 )
-@pytest.mark.parametrize("option", ["--wait", "--force"])
+@pytest.mark.parametrize("option", mostly_exhaustive(["--wait", "--force"]))
 async def test_a_run_waits_for_the_holder_or_replaces_it(bench: Bench, option: str, same_plan: bool) -> None:
     """The holder may be a run of the same plan, or only hold the same namespace. Then this run completes."""
     first = await holding(bench)

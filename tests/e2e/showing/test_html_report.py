@@ -83,6 +83,7 @@ async def test_the_report_shows_the_planted_pairs_and_every_window(bench: Bench,
         assert await found.page.locator("#services .captured").count() >= len(report.services)
 
 
+@pytest.mark.exhaustive
 async def test_the_report_shows_why_a_run_was_aborted_and_which_cases_are_missing(
     bench: Bench, browser: Browser
 ) -> None:

@@ -255,6 +255,7 @@ async def test_a_window_of_another_worker_is_not_a_window_of_the_run(bench: Benc
     await bench.cancelled(handle)
 
 
+@pytest.mark.exhaustive
 async def test_narrower_rails_stop_a_run_in_progress_at_its_next_step(idle_bench: Bench) -> None:
     """The run ends with NO_PERMIT, and the worker that no longer allows the plan closes everything."""
     bench = idle_bench
