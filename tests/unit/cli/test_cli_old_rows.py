@@ -15,11 +15,12 @@ from domain.plans.plan import Plan
 from domain.resilience.kind import KIND
 from domain.resilience.model import NewExecution, OldPhase
 from domain.timing import Timing
-from tests.support.cli.terminal import Terminal, plan_document
+from tests.support.cli.stored import invoke
+from tests.support.cli.terminal import plan_document
 
 
 @pytest.fixture
-async def environment(tmp_path: Path) -> dict[str, str]:
+async def two_old_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store with two old runs, and no Temporal server."""
     url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
     store = await Store.open(url)
@@ -31,22 +32,21 @@ async def environment(tmp_path: Path) -> dict[str, str]:
         async with writing(store.engine) as work:
             await work.execute(text(change), {"phase": phase.value, "state": state, "id": run.execution_id})
     await store.close()
-    return {"HOLDFAST_DATABASE_URL": url, "TEMPORAL_ADDRESS": "127.0.0.1:1"}
+    monkeypatch.setenv("HOLDFAST_DATABASE_URL", url)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
 
 
-async def said(*arguments: str, folder: Path, env: dict[str, str]) -> str:
-    terminal = await Terminal.start(*arguments, folder=folder, env=env)
-    try:
-        assert await terminal.end() == 0, terminal.text
-    finally:
-        await terminal.close()
-    return terminal.text
+async def said(*arguments: str) -> str:
+    result = await invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return str(result.output)
 
 
-async def test_old_phases_are_shown(environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("two_old_runs")
+async def test_old_phases_are_shown() -> None:
     """In the list, as JSON, and in the status of a run."""
-    listed = await said("list", folder=tmp_path, env=environment)
+    listed = await said("list")
     assert "running, INIT" in listed
-    facts = json.loads(await said("list", "--json", folder=tmp_path, env=environment))
+    facts = json.loads(await said("list", "--json"))
     assert [row["status"] for row in facts] == ["RECORDING_READY", "INIT"]
-    assert "status failed, phase RECORDING_READY" in await said("status", "failed", folder=tmp_path, env=environment)
+    assert "status failed, phase RECORDING_READY" in await said("status", "failed")

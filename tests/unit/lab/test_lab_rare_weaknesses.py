@@ -54,7 +54,7 @@ def patience(generated: Generated) -> float:
     return 1.5 * max(pauses, default=0.0) or 5.0
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 @given(
     shape=SHAPES,
     services=st.integers(FEWEST, 40),

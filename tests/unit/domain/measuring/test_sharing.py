@@ -47,7 +47,7 @@ def test_a_batch_measured_alone_has_the_whole_load() -> None:
     assert shared(plan, None) is plan
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.integers(1, 1_000), st.integers(1, 16))
 def test_every_batch_is_on_exactly_one_page_in_order(services: int, at_once: int) -> None:
     """The size of a page bounds the history of its workflow. The number of pages bounds the history of the parent."""

@@ -25,7 +25,7 @@ from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_input, check_plan
 from tests.support.plans.mutations import LAUGHS, json_of, mutated_document, mutated_text
 
-QUICK = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(QUICK, max_examples=6_000)
 pytestmark = pytest.mark.timeout(100)
 
