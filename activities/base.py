@@ -11,7 +11,7 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -113,6 +113,11 @@ def step(
 class NotRepeatedError(HoldfastError):
     """An error that is never retried, even if its code usually is."""
 
+    @classmethod
+    def of(cls, error: HoldfastError) -> Self:
+        """Return the same error, not to be retried."""
+        return cls(error.code, error.message, hint=error.hint, problems=error.problems)
+
     @property
     def kind(self) -> ErrorKind:
         """The kind of the code, but never retryable."""
@@ -141,14 +146,14 @@ async def retry_within_attempt(work: Callable[[], Awaitable[T]], *, end: Deadlin
     try:
         found = await poll(once, end=end, every=every)
     except HoldfastError as error:
-        raise NotRepeatedError(error.code, error.message, hint=error.hint, problems=error.problems) from error
+        raise NotRepeatedError.of(error) from error
     except Exception as error:
         activity.logger.exception("unexpected error in %s", activity.info().activity_type)
         raise NotRepeatedError(
             ErrorCode.UNEXPECTED, f"unexpected {type(error).__name__}: see the worker's log"
         ) from None
     if found is None and last is not None:
-        raise NotRepeatedError(last.code, last.message, hint=last.hint, problems=last.problems)
+        raise NotRepeatedError.of(last)
     return cast("tuple[T]", found)[0]
 
 
@@ -168,7 +173,8 @@ async def finish_despite_cancel(call: Coroutine[Any, Any, T]) -> T:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()) is not None:
-            activity.logger.info("after the cancel, the peer's answer was an error: %s", type(error).__name__)
+            code = error.code if isinstance(error, HoldfastError) else type(error).__name__
+            activity.logger.info("after the cancel, the peer's answer was an error: %s", code)
         raise
 
 

@@ -298,7 +298,7 @@ def error_facts(error: HoldfastError) -> dict[str, Any]:
 def as_holdfast_error(error: Exception) -> HoldfastError:
     """Translate an exception into a HoldfastError with a hint."""
     if type(error).__module__ == "temporalio.service":
-        # Imported here: only an error of the SDK needs it, and whoever met one has paid for the import.
+        # Imported here: only an error of the SDK needs it, and code that raised one has already imported it.
         from temporalio.service import RPCError  # noqa: PLC0415
 
         from clients.temporal.connection import server_error  # noqa: PLC0415

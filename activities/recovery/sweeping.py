@@ -23,17 +23,25 @@ from domain.executions.windows import LedgerEntry, WindowKind
 CLOSE_ATTEMPT = timedelta(seconds=30)
 """Time to close one row in one sweep. The next sweep tries again."""
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Rows that are swept at once. One after the other, a few rows of a dead peer would use up the time of every sweep."""
 
-LAST_BEGINNING = timedelta(minutes=8)
-"""No row is begun later than this, so that a sweep ends before its policy does (`workflows/sweeper.py`)."""
+ROW_LIMIT = timedelta(minutes=2)
+"""Most time for one row. CLOSE_ATTEMPT bounds the looks at a peer, but not the calls of a look that has begun."""
+
+WINDOWS_UNTIL = timedelta(minutes=5)
+"""No window is begun later than this, so that time is left for the locks."""
+
+LOCKS_UNTIL = timedelta(minutes=8)
+"""No lock is begun later than this, so that a sweep ends before its policy does (`workflows/sweeper.py`)."""
 
 
 class _Fate(StrEnum):
     """What a sweep did about a row."""
 
     LEFT = "left"
+    POSTPONED = "postponed"
+    """There was no time for it. The next sweep tries again."""
     CLOSED = "closed"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -54,31 +62,35 @@ class SweepActivities:
         A row is abandoned if its window is overdue or not running. The sweep also records the end of runs that ended
         before they held a lock, because nobody else does.
         """
+        windows_until = Deadline.after(WINDOWS_UNTIL)
+        locks_until = Deadline.after(LOCKS_UNTIL)
+        ended = await self._write_missing_ends()
         rows = await self._tools.store.ledger.unsettled()
         _log_damaged(rows)
-        end = Deadline.after(LAST_BEGINNING)
         locks = [row for row in rows if row.kind is WindowKind.LOCK]
-        swept = await self._sweep_rows([row for row in rows if row.kind is not WindowKind.LOCK], end)
+        swept = await self._sweep_rows([row for row in rows if row.kind is not WindowKind.LOCK], windows_until)
         # Last, because closing a lock records the run's recovery: whether its windows are seen to be closed.
-        swept += await self._sweep_rows(locks, end)
+        swept += await self._sweep_rows(locks, locks_until)
 
         def ids(fate: _Fate) -> list[str]:
             return [row.window_id for row, met in swept if met is fate]
 
+        if postponed := ids(_Fate.POSTPONED):
+            activity.logger.warning("no time for %d rows, which are left to the next sweep", len(postponed))
         return SweepReport(
             closed=ids(_Fate.CLOSED),
             cancelled=ids(_Fate.CANCELLED),
             failed=_damaged_of_ledger(rows) + ids(_Fate.FAILED),
-            ended=await self._write_missing_ends(),
+            ended=ended + await self._write_missing_ends(),
         )
 
-    async def _sweep_rows(self, rows: list[LedgerEntry], end: Deadline) -> list[tuple[LedgerEntry, _Fate]]:
-        """Sweep these rows, some at once. Rows that could not begin before `end` count as failed."""
+    async def _sweep_rows(self, rows: list[LedgerEntry], until: Deadline) -> list[tuple[LedgerEntry, _Fate]]:
+        """Sweep these rows, some at once. Rows that could not begin by `until` are postponed."""
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def sweep_in_turn(row: LedgerEntry) -> tuple[LedgerEntry, _Fate]:
             async with gate:
-                return row, _Fate.FAILED if end.over else await self._sweep_row(row)
+                return row, _Fate.POSTPONED if until.over else await self._sweep_row(row)
 
         # In random order: when time is short, it is not always the same rows that are left for the next sweep.
         order = random.sample(rows, len(rows))
@@ -86,17 +98,21 @@ class SweepActivities:
 
     async def _sweep_row(self, row: LedgerEntry) -> _Fate:
         try:
-            if await is_abandoned(self._tools, self._runs, row, server_now):
-                end = Deadline.after(CLOSE_ATTEMPT)
-                closing = await close_orphan(self._tools, self._runs, row, end, "sweeper", clock=server_now)
-                return _Fate.CLOSED if closing.verified else _Fate.FAILED
-            if await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
-                return _Fate.LEFT
-            # Its run is gone, but the server did not ask it to close, as after a reset (docs/architecture.md).
-            await self._runs.cancel(row.window_id, row.run_id)
+            async with asyncio.timeout(ROW_LIMIT.total_seconds()):
+                return await self._close_or_cancel(row)
         except Exception as error:
             activity.logger.warning("could not sweep %s: %s", row.window_id, _describe(error))
             return _Fate.FAILED
+
+    async def _close_or_cancel(self, row: LedgerEntry) -> _Fate:
+        if await is_abandoned(self._tools, self._runs, row, server_now):
+            end = Deadline.after(CLOSE_ATTEMPT)
+            closing = await close_orphan(self._tools, self._runs, row, end, "sweeper", clock=server_now)
+            return _Fate.CLOSED if closing.verified else _Fate.FAILED
+        if await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
+            return _Fate.LEFT
+        # Its run is gone, but the server did not ask it to close, as after a reset (docs/architecture.md).
+        await self._runs.cancel(row.window_id, row.run_id)
         return _Fate.CANCELLED
 
     async def _write_missing_ends(self) -> list[str]:
@@ -122,5 +138,7 @@ def _damaged_of_ledger(rows: Rows[Any]) -> list[str]:
 
 
 def _describe(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"not done within {ROW_LIMIT.total_seconds():g} s"
     # The text of a defect may quote anything, so only its name is logged.
     return str(error) if isinstance(error, HoldfastError) else f"unexpected {type(error).__name__}"

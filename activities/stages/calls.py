@@ -86,7 +86,7 @@ class CallActivities:
             await finish_despite_cancel(self._start_all(subject, needed))
         except HoldfastError as error:
             # Only the death of a worker justifies another attempt. This error is the result.
-            raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
+            raise NotRepeatedError.of(error) from error
         services = len(subject.plan.services)
         await self._log(order.execution_id, "calls:recording", f"recording the calls of {services} services")
 

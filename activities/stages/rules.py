@@ -55,7 +55,7 @@ class RulesActivities:
                 await self._remove_earlier(subject, order)
             return await self._upsert(subject, order)
         except HoldfastError as error:
-            raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
+            raise NotRepeatedError.of(error) from error
 
     async def _remove_earlier(self, subject: Subject, order: RulesOrder) -> None:
         """Delete the rules of an earlier attempt until no more can appear."""

@@ -34,14 +34,14 @@ def plan_schema() -> dict[str, Any]:
 
 def _add_originals(schema: dict[str, Any]) -> None:
     """Add the original names, so that editors do not mark valid fields."""
-    for theirs, original in OUR_SETTINGS.items():
-        section = schema["$defs"][original.section.capitalize()]["properties"]
-        unit = ", in whole seconds" if original.seconds else ""
-        section[theirs] = {
+    for their_name, ours in OUR_SETTINGS.items():
+        section = schema["$defs"][ours.section.capitalize()]["properties"]
+        unit = ", in whole seconds" if ours.seconds else ""
+        section[their_name] = {
             "type": "integer",
             "minimum": 1,
             "deprecated": True,
-            "description": f"The original orchestrator's name of `{original.name}`{unit}.",
+            "description": f"The original orchestrator's name of `{ours.name}`{unit}.",
         }
 
 

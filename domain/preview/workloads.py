@@ -1,7 +1,7 @@
 """What the peers do to the workloads under test.
 
-Whoever starts a run must agree to these changes (`peer-contract` sections 2 and 3). The peers make them, not Holdfast,
-so there is no code to derive them from.
+The person who starts a run must agree to these changes (`peer-contract` sections 2 and 3). The peers make them, not
+Holdfast, so there is no code to derive them from.
 """
 
 from __future__ import annotations

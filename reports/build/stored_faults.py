@@ -48,8 +48,8 @@ def _injection(
 ) -> InjectionRow:
     """Return the state of a service's fault.
 
-    It is RUNNING until its window is settled. Then it is RECOVERED, or FAILED if nothing was captured or its end is
-    unverified.
+    It is RUNNING until its window is settled. Then it is RECOVERED, or FAILED if its end is unverified, or if nothing
+    was captured and its case was not measured.
     """
     if window is None:
         state = InjectionState.FAILED if reason else InjectionState.PENDING

@@ -30,7 +30,7 @@ LOST = (Action.ACT_THEN_DROP, Action.ACT_THEN_500)
 SPOILT = (Action.GARBAGE, Action.ACT_THEN_TRUNCATE, Action.ACT_THEN_FLOOD, Action.HANG)
 PARTS = 4
 """Parts of the enumeration, so that it can be shared out."""
-MOST_OF_ONE = 4
+MOST_OF_ONE = 6
 """Calls of one endpoint that are lost in turn.
 
 Where an endpoint is polled, these are its first calls.
@@ -129,7 +129,7 @@ async def all_lost(
 
 async def test_a_lost_response_to_switching_on_leaves_nothing_on(temporal: Client, tmp_path: Path) -> None:
     """A sample of the tests below, small enough for every day."""
-    calls = [(Endpoint.EXECUTE, 1), (Endpoint.UPSERT, 1)]
+    calls = [(Endpoint.RECORDING_START, 1), (Endpoint.EXECUTE, 1), (Endpoint.UPSERT, 1)]
     assert await all_lost(temporal, tmp_path, Action.ACT_THEN_DROP, calls) == {}
 
 

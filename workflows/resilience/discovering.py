@@ -108,7 +108,8 @@ class DiscoveringRun(VerifyingRun):
             if not captured and not found.pairs:
                 break
             if number == MOST_ROUNDS and not self._missed_by_analysis(found.to_capture):
-                # The plan's request was sent under no fault in this round, so no further calls can show up.
+                # No service was broken for the first time in this round. Pairs may have caused new calls, but nothing
+                # would be broken for these any more.
                 break
             # Calls found in the last round are stored, but nothing is broken for them any more.
             found = await self._read_calls(window, number)
@@ -141,7 +142,9 @@ class DiscoveringRun(VerifyingRun):
         """Break each of these services again, and send it the found calls."""
         reports = []
         # A service that is excluded for any reason but a lack of healthy traffic stays excluded.
-        excluded = {one.service for one in self._excluded if not unmeasurable.is_no_traffic(one)} | self._needless
+        excluded = {
+            exclusion.service for exclusion in self._excluded if not unmeasurable.is_no_traffic(exclusion)
+        } | self._needless
         most = durations.most_captures(len(self._plan.services))
         for service in [name for name in services if name not in excluded][:most]:
             await self._wait_while_paused()

@@ -200,7 +200,7 @@ def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str],
             elsewhere = models_in(field.annotation)
             if len(elsewhere) == 1 and [section] != list(parts) and name in elsewhere[0].model_fields:
                 return f"'{name}' belongs under {section}"
-    originals = [original_name for original_name, original in OUR_SETTINGS.items() if [original.section] == list(parts)]
+    originals = [their_name for their_name, ours in OUR_SETTINGS.items() if [ours.section] == list(parts)]
     hint = suggestion(name, originals if near(name, fields) is None and near(name, originals) else fields)
     return (
         f"{hint}; anything more is an experiment: {FULL_FAULT}" if fields in (["delay"], ["remove", "error"]) else hint

@@ -15,7 +15,6 @@ async def counters(bench: Bench) -> dict[str, dict[str, int]]:
         return (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()  # type: ignore[no-any-return]
 
 
-@pytest.mark.exhaustive
 async def test_a_worker_killed_during_the_load_test_is_replaced(idle_bench: Bench) -> None:
     """The lab's counts show that finished cases are not measured again. Only the case in flight starts afresh."""
     bench = idle_bench

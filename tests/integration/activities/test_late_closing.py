@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.clocks import Deadline
+from activities.recovery import sweeping
 from activities.recovery.orphans import close_orphan
 from activities.recovery.sweeping import SweepActivities
 from activities.stages.faults import FaultActivities
@@ -201,13 +202,13 @@ async def _sweep_abandoned_faults(stage: Stage, number: int) -> SweepReport:
     for window in range(number):
         row = row_of(WindowKind.FAULT, stage.execution, stage.plan, LEFT, f"0190aaaa-0000-7000-8000-{window:012x}")
         await opened(stage.tools.store, row)
-    sweeping = SweepActivities(stage.tools, cast("RunDirectory", Nobody()))
-    return await ActivityEnvironment().run(sweeping.sweep, SweepOrder())
+    activities = SweepActivities(stage.tools, cast("RunDirectory", Nobody()))
+    return await ActivityEnvironment().run(activities.sweep, SweepOrder())
 
 
 async def test_rows_of_a_dead_peer_do_not_use_up_a_sweep(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row takes long when its peer does not answer, and other rows do not wait for it."""
-    together = asyncio.Barrier(12)
+    together = asyncio.Barrier(sweeping.AT_ONCE)
     closed: list[WindowKind] = []
 
     async def close_slowly(_: Toolbox, __: RunDirectory, row: LedgerEntry, *___: Any, **____: Any) -> Closing:
@@ -216,20 +217,35 @@ async def test_rows_of_a_dead_peer_do_not_use_up_a_sweep(stage: Stage, monkeypat
         closed.append(row.kind)
         return Closing(verified=True)
 
-    monkeypatch.setattr("activities.recovery.sweeping.close_orphan", close_slowly)
+    monkeypatch.setattr(sweeping, "close_orphan", close_slowly)
     await opened(stage.tools.store, row_of(WindowKind.LOCK, stage.execution, stage.plan))
-    report = await _sweep_abandoned_faults(stage, 12)
-    assert (len(report.closed), report.failed) == (13, [])
+    report = await _sweep_abandoned_faults(stage, sweeping.AT_ONCE)
+    assert (len(report.closed), report.failed) == (sweeping.AT_ONCE + 1, [])
     # Closing a lock records whether its run's windows are closed.
-    assert closed == [WindowKind.FAULT] * 12 + [WindowKind.LOCK]
+    assert closed == [WindowKind.FAULT] * sweeping.AT_ONCE + [WindowKind.LOCK]
+
+
+async def test_a_window_that_never_closes_keeps_no_lock_from_being_closed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def close(_: Toolbox, __: RunDirectory, row: LedgerEntry, *___: Any, **____: Any) -> Closing:
+        if row.kind is not WindowKind.LOCK:
+            await asyncio.Event().wait()
+        return Closing(verified=True)
+
+    monkeypatch.setattr(sweeping, "close_orphan", close)
+    monkeypatch.setattr(sweeping, "ROW_LIMIT", timedelta(milliseconds=100))
+    await opened(stage.tools.store, row_of(WindowKind.LOCK, stage.execution, stage.plan))
+    report = await _sweep_abandoned_faults(stage, 2)
+    assert (len(report.closed), len(report.failed)) == (1, 2)
 
 
 async def test_rows_that_a_sweep_has_no_time_for_are_left_to_the_next(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.recovery.sweeping.LAST_BEGINNING", timedelta(0))
+    monkeypatch.setattr(sweeping, "WINDOWS_UNTIL", timedelta(0))
     report = await _sweep_abandoned_faults(stage, 2)
-    assert (report.closed, len(report.failed)) == ([], 2)
+    assert (report.closed, report.failed) == ([], [])
     assert len(await stage.tools.store.ledger.unsettled()) == 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,7 +37,7 @@ AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 UNTIL_ASKED = {"server", "lab"}
 """Commands that run until they are asked to end, which the tests do once their addresses are printed."""
 
-PROCESSES = UNTIL_ASKED | {"status", "watch", "cancel", "halt"}
+PROCESSES = UNTIL_ASKED | {"status", "watch", "cancel", "halt", "recover"}
 """Commands that run as processes here.
 
 They start or meet native code, which could write to standard output past Python, or they handle signals. For the others
@@ -59,7 +60,10 @@ def ask(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyP
         if arguments[0] in PROCESSES:
             return await run_process(*arguments, **more)
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in (environment | more).items():
+            wanted = clean_environment() | environment | more
+            for name in os.environ.keys() - wanted.keys():
+                patch.delenv(name)
+            for name, value in wanted.items():
                 patch.setenv(name, value)
             result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
         return result.exit_code, result.stdout, result.stderr
@@ -179,6 +183,7 @@ async def test_errors_are_json_too(ask: Ask, tmp_path: Path, arguments: tuple[st
         assert facts["problems"]
         return
     assert facts["exit_code"] == code
+    assert facts["error_code"] != "UNEXPECTED"
     assert facts["message"] in err
     assert facts["hint"] in err
     assert facts["hint"]

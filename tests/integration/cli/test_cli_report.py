@@ -185,11 +185,3 @@ async def test_a_report_on_standard_output_is_refused_for_a_run(here: Path, plan
     ):
         result: Any = await invoke("run", name, *options)
         assert (result.exit_code, hint in result.output) == (2, True)
-
-
-async def test_a_run_that_cannot_begin_prints_its_error_as_json_once(
-    here: Path, plan: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
-    result: Any = await invoke("run", f"{plan()}.yaml", "--yes", "--quiet", "--json", "-")
-    assert json.loads(result.stdout)["exit_code"] == result.exit_code == 3

@@ -101,6 +101,15 @@ async def test_quiet_leaves_standard_output_to_json(holdfast: Start, plan: Write
     assert json.loads(terminal.text)["exit_code"] == 1
 
 
+async def test_a_run_that_cannot_begin_prints_its_error_as_json_once(holdfast: Start, plan: WritePlan) -> None:
+    terminal = await holdfast("run", f"{plan()}.yaml", "-q", "--json", "-", TEMPORAL_ADDRESS="127.0.0.1:1")
+    code = await terminal.end()
+    sentence, document = terminal.text.split("\n", 1)
+    assert sentence.startswith("error: ")
+    facts = json.loads(document)
+    assert (facts["exit_code"], facts["error_code"]) == (code, "PEER_UNREACHABLE")
+
+
 @pytest.mark.usefixtures("stand_ins")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_the_first_signal_cancels_and_waits_for_recovery(

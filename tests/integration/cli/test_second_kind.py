@@ -72,6 +72,7 @@ async def test_every_command_handles_a_second_kind(command: Command, started: An
 
     listed = await command("list", "--kind", "countdown")
     assert ("launch" in listed, "countdown" in listed) == (True, True)
+    assert "launch" in await command("list")
     assert "no run" in await command("list", "--kind", "resilience-test")
     assert "step 2" in await command("logs", "launch")
     assert "PASSED" in await command("watch", "launch")
@@ -110,7 +111,7 @@ async def test_a_wrong_file_of_a_second_kind_begins_nothing(command: Command, tm
     assert "start" in await command("validate", "wrong.yaml", code=2)
     assert "wrong.yaml: 1 problem" in await command("run", "wrong.yaml", code=2)
     fine = written(tmp_path, "fine")
-    for option in ("--clean", "--dry-run"):
+    for option in ("--clean", "--verify-pairs", "--dry-run"):
         assert "countdown" in await command("run", fine, option, code=2)
     assert "is a countdown, and this command takes only plans" in await command("preview", fine, code=2)
     assert "no run" in await command("list")

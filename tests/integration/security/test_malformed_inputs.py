@@ -142,7 +142,7 @@ class Refused(NamedTuple):
 
 @pytest.fixture(scope="module", params=["some", pytest.param("all", marks=pytest.mark.exhaustive)])
 async def refused(request: pytest.FixtureRequest, served: Served) -> Refused:
-    """Start every shape of every workflow, some at once, and wait until the last has ended."""
+    """Start every shape of every workflow, at most 16 at a time, and wait until the last has ended."""
     shapes = SHAPES if request.param == "all" else some()
     # More would only wait for each other, for longer than workflow tasks may take.
     at_once = asyncio.Semaphore(16)

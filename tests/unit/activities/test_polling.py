@@ -121,7 +121,7 @@ async def test_a_call_is_finished_despite_cancels(caplog: pytest.LogCaptureFixtu
     with caplog.at_level("INFO"), pytest.raises(asyncio.CancelledError):
         await acting
     assert ended
-    assert "the peer's answer was an error: HoldfastError" in caplog.text
+    assert "the peer's answer was an error: PEER_TIMEOUT" in caplog.text
     del acting
     gc.collect()
     assert unread == []

@@ -12,13 +12,13 @@ from domain.cases import unmeasurable
 from workflows.resilience.discovering import DiscoveringRun
 
 
-def discovering(captured: list[str], excluded: list[Any]) -> tuple[DiscoveringRun, list[int]]:
+def discovering(captured: list[str], excluded: list[Any], pairs: list[int]) -> tuple[DiscoveringRun, list[int]]:
     """A run that finds the same call in every reading, and can capture the given services only."""
     run, reads = DiscoveringRun.__new__(DiscoveringRun), []
 
     async def read(_window: Any, number: int) -> CallsFound:
         reads.append(number)
-        return CallsFound(new=1, to_capture=["left"])
+        return CallsFound(new=1, to_capture=["left"], pairs=pairs)
 
     async def capture(services: list[str], _number: int) -> list[Any]:
         return [SimpleNamespace(service=name) for name in services if name in captured]
@@ -26,21 +26,24 @@ def discovering(captured: list[str], excluded: list[Any]) -> tuple[DiscoveringRu
     async def ask(_pairs: list[int]) -> None:
         return None
 
-    vars(run).update(_read_calls=read, _capture_again=capture, _ask_pairs=ask, _excluded=excluded, _pair_pages=0)
+    vars(run).update(_read_calls=read, _capture_again=capture, _ask_pairs=ask, _excluded=excluded)
     return run, reads
 
 
 @pytest.mark.parametrize(
-    ("captured", "missed", "reads"),
+    ("captured", "missed", "pairs", "reads"),
     [
-        ([], False, [1]),
-        (["left"], False, [1, 2]),
+        ([], False, [], [1]),
+        ([], False, [3], [1, 2]),
+        (["left"], False, [], [1, 2]),
         # Calls caused by a service that was first broken in the last round are read as well.
-        (["left"], True, [1, 2, 3]),
+        (["left"], True, [], [1, 2, 3]),
     ],
-    ids=["nothing can be captured", "always something new", "missed by the analysis"],
+    ids=["nothing can be captured", "a pair is broken", "always something new", "missed by the analysis"],
 )
-async def test_discovery_ends_after_three_rounds_at_most(captured: list[str], missed: bool, reads: list[int]) -> None:
-    run, seen = discovering(captured, [unmeasurable.no_traffic("left")] if missed else [])
+async def test_discovery_ends_after_three_rounds_at_most(
+    captured: list[str], missed: bool, pairs: list[int], reads: list[int]
+) -> None:
+    run, seen = discovering(captured, [unmeasurable.no_traffic("left")] if missed else [], pairs)
     await run._follow_calls(None)  # type: ignore[arg-type]
     assert seen == reads
