@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 
 from clients.temporal.embedded_settings import DevServerSettings
-from clients.temporal.listening_ports import ports_of_server_at
+from clients.temporal.listening_ports import ports_of_servers_at
 from domain.addresses import LOOPBACK_HOST, Address, address_in
 from domain.errors import HoldfastError
 
@@ -24,9 +24,8 @@ def own_addresses(temporal: str, database_url: str) -> list[str]:
     Addresses are in canonical spelling and sorted.
     """
     found = {*_of_temporal(temporal), *_of_embedded(), *_of_store(database_url)}
-    for address in list(found):
-        if address.is_loopback:
-            found |= {Address(LOOPBACK_HOST, port) for port in ports_of_server_at(address.port)}
+    loopback = {address.port for address in found if address.is_loopback}
+    found |= {Address(LOOPBACK_HOST, port) for port in ports_of_servers_at(loopback)}
     return sorted(map(str, found))
 
 

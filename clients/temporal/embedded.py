@@ -28,7 +28,7 @@ from clients.local.private import private_umask
 from clients.temporal.connection import ensure_search_attributes
 from clients.temporal.embedded_locks import database_lock, turn
 from clients.temporal.embedded_settings import DevServerSettings
-from clients.temporal.listening_ports import ports_of_server_at
+from clients.temporal.listening_ports import ports_of_servers_at
 from domain.errors import ErrorCode, HoldfastError
 
 START_PATIENCE = timedelta(seconds=40)
@@ -91,7 +91,7 @@ def _open_ports(ip: str, *ports: int) -> list[str]:
 
     They have the ports that it was given, and those that it opened in addition.
     """
-    return [f"{ip}:{port}" for port in sorted({*ports, *ports_of_server_at(ports[0])})]
+    return [f"{ip}:{port}" for port in sorted({*ports, *ports_of_servers_at({ports[0]})})]
 
 
 async def _start(settings: DevServerSettings, *, ui: bool) -> tuple[WorkflowEnvironment, int, int]:

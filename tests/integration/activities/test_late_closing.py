@@ -47,6 +47,7 @@ from tests.support.leaks import checker
 from tests.support.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
 from tests.support.leaks.stages import workflows_of
 from tests.support.runs.bench import until
+from tests.support.store.template import put_database
 from worker import running
 
 LATE = timedelta(days=1)
@@ -109,7 +110,7 @@ async def stage(temporal: Client, tmp_path: Path) -> AsyncIterator[Stage]:
         CanaryClient() as canary,
     ):
         plan = Plan.model_validate(Duo(temporal, lab, tmp_path).plan())
-        store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+        store = await Store.open(put_database(tmp_path / "holdfast.db"))
         new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
         execution = await store.executions.create(new, plan, Timing.of(TimingPreset.FAST))
         await store.cases.save_tokens(execution.execution_id, {LEFT: "chaos.left=1", RIGHT: "chaos.right=1"})

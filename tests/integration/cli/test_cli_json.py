@@ -25,6 +25,7 @@ from domain.timing import Timing
 from tests.support.cli.stand_ins import WAITS
 from tests.support.cli.terminal import PATIENCE, clean_environment, plan_document
 from tests.support.paths import ROOT
+from tests.support.store.template import put_database
 
 SHOP = str(ROOT / "examples" / "shop.yaml")
 NOT_FACTS = {"demo", "run", "report", "worker", "schema"}
@@ -98,7 +99,7 @@ def ask(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyP
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[str]:
     """Create a store with one run, and yield the run's id."""
-    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+    store = await Store.open(put_database(tmp_path / "holdfast.db"))
     plan = Plan.model_validate(plan_document("shop"))
     new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id("shop"), run_id="1")
     await store.executions.create(new, plan, Timing())

@@ -22,7 +22,7 @@ from clients.local.own_addresses import own_addresses
 from clients.settings import Settings
 from clients.temporal.embedded import RunningServer, embedded_server
 from clients.temporal.embedded_settings import DevServerSettings
-from clients.temporal.listening_ports import ports_of_server_at
+from clients.temporal.listening_ports import ports_of_servers_at
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
 from tests.support.http import http_client
@@ -76,7 +76,7 @@ async def test_every_port_of_the_server_is_known(server: RunningServer) -> None:
     noted = addresses_of(Kind.SERVER)
     assert {f"localhost:{port_of(endpoint)}" for endpoint in (ui, address)} <= set(noted)
     rails = Settings(allowed_hosts=[THIS_MACHINE]).guardrails(address)
-    listening = ports_of_server_at(port_of(address))
+    listening = ports_of_servers_at({port_of(address)})
     assert {port_of(ui), port_of(address)} <= listening
     assert {f"localhost:{port}" for port in listening} <= set(rails.closed_to)
     # They are known without a note too, as for a server that somebody else started.
@@ -94,7 +94,7 @@ def test_ports_of_other_programs_are_not_taken_for_the_servers(free_port: int) -
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", free_port))
         listener.listen()
-        assert ports_of_server_at(free_port) == set()
+        assert ports_of_servers_at({free_port}) == set()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from lab import Lab, LabSettings, PortChoice, load_topology
 from tests.support.activities.stage import TIMING, Stage
 from tests.support.paths import ROOT
 from tests.support.runs.bench import RAILS
+from tests.support.store.template import put_database
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
     ):
         document = with_lab_addresses(read_plan_file(ROOT / "examples" / "shop.yaml"), lab.addresses)
         plan = Plan.model_validate(document | {"timeouts": getattr(request, "param", {})})
-        store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+        store = await Store.open(put_database(tmp_path / "holdfast.db"))
         new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
         execution = await store.executions.create(new, plan, TIMING)
         tools = Toolbox(store=store, secrets=Secrets({}), load=load, canary=canary, rails=RAILS)

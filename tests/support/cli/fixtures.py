@@ -25,6 +25,7 @@ from domain.plans.addresses import addresses_in
 from domain.resilience.kind import KIND
 from tests.support.cli.stand_ins import StandInLock, StandInRun
 from tests.support.cli.terminal import Terminal, clean_environment, plan_document
+from tests.support.store.template import put_database
 
 Start = Callable[..., Awaitable[Terminal]]
 
@@ -80,7 +81,7 @@ def environment(
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
     """Open an empty store for commands that run in this process."""
-    url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
+    url = put_database(tmp_path / "holdfast.db")
     monkeypatch.setenv("HOLDFAST_DATABASE_URL", url)
     store = await Store.open(url)
     yield store

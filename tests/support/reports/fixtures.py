@@ -11,11 +11,12 @@ from clients.store.store import Store
 from reports.build.gather import gather
 from reports.model.report import Report
 from tests.support.reports.stored_runs import aborted_run, finished_run
+from tests.support.store.template import put_database
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+    opened = await Store.open(put_database(tmp_path / "holdfast.db"))
     yield opened
     await opened.close()
 

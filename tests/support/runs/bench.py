@@ -37,6 +37,7 @@ from domain.timing import TimingPreset
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, Topology, load_topology
 from lab.topology import Call
 from tests.support.paths import ROOT
+from tests.support.store.template import put_database
 from worker import running
 
 THIS_MACHINE = "127.0.0.1:1-65535"
@@ -131,7 +132,7 @@ class Bench:
         self.folder = folder
         self.name = f"shop-{uuid.uuid4().hex[:8]}"
         self.settings = Settings(
-            database_url=f"sqlite+aiosqlite:///{folder}/holdfast.db",
+            database_url=put_database(folder / "holdfast.db"),
             timing=TimingPreset.FAST,
             task_queue=f"holdfast-{self.name}",
             sweeper=False,

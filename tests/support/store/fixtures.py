@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from clients.store.store import Store
 from domain.executions.execution import Execution
 from tests.support.store.databases import SERVER_PACKAGE, SERVER_VARIABLE, fresh_database, has_postgres, postgres_server
 from tests.support.store.samples import new_execution
+from tests.support.store.template import put_database
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +44,8 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
+    if url.startswith("sqlite"):
+        put_database(Path(make_url(url).database or ""))
     opened = await Store.open(url)
     yield opened
     await opened.close()

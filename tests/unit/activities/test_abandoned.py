@@ -22,6 +22,7 @@ from domain.plans.plan import Plan
 from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from tests.support.plans.builders import good
+from tests.support.store.template import put_database
 
 NOW, LONG_AGO = timedelta(seconds=1), timedelta(hours=1)
 
@@ -59,7 +60,7 @@ class Runs:
 @pytest.fixture
 async def tools(tmp_path: Path) -> AsyncIterator[Tools]:
     """A toolbox with a store."""
-    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+    store = await Store.open(put_database(tmp_path / "holdfast.db"))
     nobody = cast("Any", None)
     yield Tools(store, Secrets({}), nobody, nobody)
     await store.close()

@@ -29,6 +29,7 @@ from domain.traffic.exchange import RequestSample
 from tests.support.activities.permits import called_by, opened, row_of
 from tests.support.plans.builders import good
 from tests.support.runs.bench import RAILS
+from tests.support.store.template import put_database
 
 
 class Peers:
@@ -76,7 +77,7 @@ async def begin(tmp_path: Path) -> Any:
     stores = []
 
     async def stored(answers: Answers, **plan: Any) -> tuple[Tools, Execution]:
-        store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+        store = await Store.open(put_database(tmp_path / "holdfast.db"))
         stores.append(store)
         parsed = Plan.model_validate(good() | {"steady_state": {"requests": 2}} | plan)
         new = NewExecution(plan_json=canonical_json(parsed), workflow_id="w", run_id="1")

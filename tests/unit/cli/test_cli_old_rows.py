@@ -17,12 +17,13 @@ from domain.resilience.model import NewExecution, OldPhase
 from domain.timing import Timing
 from tests.support.cli.stored import invoke
 from tests.support.cli.terminal import plan_document
+from tests.support.store.template import put_database
 
 
 @pytest.fixture
 async def two_old_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store with two old runs, and no Temporal server."""
-    url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
+    url = put_database(tmp_path / "holdfast.db")
     store = await Store.open(url)
     for phase, state in ((OldPhase.INIT, "running"), (OldPhase.RECORDING_READY, "failed")):
         plan = Plan.model_validate(plan_document(state))
