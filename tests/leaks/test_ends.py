@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,10 +23,19 @@ from tests.support.tiers import mostly_exhaustive
 from worker import running
 
 
+class CompletedFirstError(Exception):
+    """The run was over before its time limit."""
+
+
 async def timed_out(run: Run) -> None:
-    """Wait for the server to end the run by its time limit."""
-    with pytest.raises(WorkflowFailureError):
+    """Wait for the server to end the run by its time limit.
+
+    Raises:
+        CompletedFirstError: it completed.
+    """
+    with suppress(WorkflowFailureError):
         await run.result()
+        raise CompletedFirstError
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,16 @@ async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down:
 async def test_nothing_stays_on_however_a_run_ends(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed, stage: Stage, end: End, down: bool
 ) -> None:
-    assert await ended(temporal, tmp_path / "lab", stage, end, down=down, limit=limit_of(stage, undisturbed)) == []
+    limit = limit_of(stage, undisturbed)
+    while True:
+        try:
+            found = await ended(temporal, tmp_path / f"{limit.total_seconds():g}", stage, end, down=down, limit=limit)
+        except CompletedFirstError:
+            # The machine was busier when the undisturbed run was measured.
+            limit *= 0.75
+        else:
+            break
+    assert found == []
 
 
 @pytest.mark.parametrize("stage", mostly_exhaustive([INJECTING, UPSERTING, MEASURING]), ids=str)
