@@ -16,10 +16,11 @@ from clients.store.store import Store
 
 
 def put_database(file: Path) -> str:
-    """Put an empty database there, and return its URL."""
+    """Put an empty database there, unless there is one already, and return its URL."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(_template())
-    file.chmod(0o600)
+    if not file.exists():
+        file.write_bytes(_template())
+        file.chmod(0o600)
     return _url(file)
 
 
