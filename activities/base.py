@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.clocks import Deadline, mark_beginning
 from activities.toolbox import Toolbox
+from clients.await_end import await_end
 from clients.secrets.kept_out import without_secrets
 from domain.control_characters import visible
 from domain.errors import ErrorCode, ErrorKind, HoldfastError, ValidationReport
@@ -162,17 +163,13 @@ async def finish_despite_cancel(call: Coroutine[Any, Any, T]) -> T:
 
     The cancel is raised once the call has ended. The client's own total timeout bounds the wait.
     """
-    task = asyncio.ensure_future(call)
+    task = asyncio.create_task(call)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         # Dropping the connection would not stop the peer: it could still act after we had checked and found nothing.
         activity.logger.info("cancelled while the peer is working: waiting for its answer")
-        while not task.done():
-            # A second cancel does not end the wait either.
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if (error := await await_end(task)) is not None:
             code = error.code if isinstance(error, HoldfastError) else type(error).__name__
             activity.logger.info("after the cancel, the peer's answer was an error: %s", code)
         raise

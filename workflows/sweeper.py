@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from temporalio import workflow
 
-from domain.executions.sweeping import SweepOrder, SweepReport
+from domain.executions.sweeping import LONGEST_SWEEP, SweepOrder, SweepReport
 from domain.names import WorkflowType
 from domain.timing import Timing
 from workflows import policies
@@ -26,5 +24,5 @@ class Sweeper:
             SweepActivities.sweep,
             SweepOrder(),
             summary="Close what no window holds any more",
-            **policies.waiting(Timing(), timedelta(minutes=10)),
+            **policies.waiting(Timing(), LONGEST_SWEEP),
         )

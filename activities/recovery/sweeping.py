@@ -17,7 +17,7 @@ from activities.toolbox import Toolbox
 from clients.store.decoding import Rows
 from clients.temporal.runs import RunDirectory
 from domain.errors import HoldfastError
-from domain.executions.sweeping import SweepOrder, SweepReport
+from domain.executions.sweeping import LONGEST_SWEEP, SweepOrder, SweepReport
 from domain.executions.windows import LedgerEntry, WindowKind
 
 CLOSE_ATTEMPT = timedelta(seconds=30)
@@ -29,11 +29,11 @@ AT_ONCE = 8
 ROW_LIMIT = timedelta(minutes=2)
 """Most time for one row. CLOSE_ATTEMPT bounds the looks at a peer, but not the calls of a look that has begun."""
 
-WINDOWS_UNTIL = timedelta(minutes=5)
+WINDOWS_UNTIL = LONGEST_SWEEP / 2
 """No window is begun later than this, so that time is left for the locks."""
 
-LOCKS_UNTIL = timedelta(minutes=8)
-"""No lock is begun later than this, so that a sweep ends before its policy does (`workflows/sweeper.py`)."""
+LOCKS_UNTIL = LONGEST_SWEEP - ROW_LIMIT
+"""No lock is begun later than this, so that the sweep ends in time."""
 
 
 class _Fate(StrEnum):
@@ -64,7 +64,6 @@ class SweepActivities:
         """
         windows_until = Deadline.after(WINDOWS_UNTIL)
         locks_until = Deadline.after(LOCKS_UNTIL)
-        ended = await self._write_missing_ends()
         rows = await self._tools.store.ledger.unsettled()
         _log_damaged(rows)
         locks = [row for row in rows if row.kind is WindowKind.LOCK]
@@ -81,7 +80,7 @@ class SweepActivities:
             closed=ids(_Fate.CLOSED),
             cancelled=ids(_Fate.CANCELLED),
             failed=_damaged_of_ledger(rows) + ids(_Fate.FAILED),
-            ended=ended + await self._write_missing_ends(),
+            ended=await self._write_missing_ends(),
         )
 
     async def _sweep_rows(self, rows: list[LedgerEntry], until: Deadline) -> list[tuple[LedgerEntry, _Fate]]:
@@ -97,11 +96,13 @@ class SweepActivities:
         return await asyncio.gather(*(sweep_in_turn(row) for row in order))
 
     async def _sweep_row(self, row: LedgerEntry) -> _Fate:
+        limit = asyncio.timeout(ROW_LIMIT.total_seconds())
         try:
-            async with asyncio.timeout(ROW_LIMIT.total_seconds()):
+            async with limit:
                 return await self._close_or_cancel(row)
         except Exception as error:
-            activity.logger.warning("could not sweep %s: %s", row.window_id, _describe(error))
+            why = f"not done within {ROW_LIMIT}" if limit.expired() else _describe(error)
+            activity.logger.warning("could not sweep %s: %s", row.window_id, why)
             return _Fate.FAILED
 
     async def _close_or_cancel(self, row: LedgerEntry) -> _Fate:
@@ -138,7 +139,5 @@ def _damaged_of_ledger(rows: Rows[Any]) -> list[str]:
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return f"not done within {ROW_LIMIT.total_seconds():g} s"
     # The text of a defect may quote anything, so only its name is logged.
     return str(error) if isinstance(error, HoldfastError) else f"unexpected {type(error).__name__}"

@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from clients.await_end import await_end
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -31,18 +33,7 @@ def uncancellable(transaction: Callable[P, Coroutine[Any, Any, T]]) -> Callable[
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            await _await_end(task)
+            await await_end(task)
             raise
 
     return call
-
-
-async def _await_end(task: asyncio.Task[Any]) -> None:
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            continue
-    if not task.cancelled():
-        # Retrieve the exception, or asyncio logs it as never retrieved. After a cancel nothing needs it.
-        task.exception()

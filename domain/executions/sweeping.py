@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from domain.base import Contract
+
+LONGEST_SWEEP = timedelta(minutes=10)
+"""Time for one sweep. The next one goes on with what this one does not reach."""
 
 
 class SweepOrder(Contract):

@@ -30,7 +30,7 @@ from clients.store.engine import writing
 from clients.store.store import Store
 from clients.temporal.runs import RunDirectory
 from domain.executions.execution import Execution
-from domain.executions.sweeping import SweepOrder, SweepReport
+from domain.executions.sweeping import LONGEST_SWEEP, SweepOrder, SweepReport
 from domain.executions.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
 from domain.faults.driving import FaultIntent
 from domain.faults.model import FaultOrder
@@ -209,7 +209,7 @@ async def _sweep_abandoned_faults(stage: Stage, number: int) -> SweepReport:
 
 async def test_rows_of_a_dead_peer_do_not_use_up_a_sweep(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row takes long when its peer does not answer, and other rows do not wait for it."""
-    together = asyncio.Barrier(sweeping.AT_ONCE)
+    together = asyncio.Barrier(4)
     closed: list[WindowKind] = []
 
     async def close_slowly(_: Toolbox, __: RunDirectory, row: LedgerEntry, *___: Any, **____: Any) -> Closing:
@@ -220,10 +220,10 @@ async def test_rows_of_a_dead_peer_do_not_use_up_a_sweep(stage: Stage, monkeypat
 
     monkeypatch.setattr(sweeping, "close_orphan", close_slowly)
     await opened(stage.tools.store, row_of(WindowKind.LOCK, stage.execution, stage.plan))
-    report = await _sweep_abandoned_faults(stage, sweeping.AT_ONCE)
-    assert (len(report.closed), report.failed) == (sweeping.AT_ONCE + 1, [])
+    report = await _sweep_abandoned_faults(stage, 8)
+    assert (len(report.closed), report.failed) == (9, [])
     # Closing a lock records whether its run's windows are closed.
-    assert closed == [WindowKind.FAULT] * sweeping.AT_ONCE + [WindowKind.LOCK]
+    assert closed == [WindowKind.FAULT] * 8 + [WindowKind.LOCK]
 
 
 async def test_a_window_that_never_closes_keeps_no_lock_from_being_closed(
@@ -239,6 +239,27 @@ async def test_a_window_that_never_closes_keeps_no_lock_from_being_closed(
     await opened(stage.tools.store, row_of(WindowKind.LOCK, stage.execution, stage.plan))
     report = await _sweep_abandoned_faults(stage, 2)
     assert (len(report.closed), len(report.failed)) == (1, 2)
+
+
+async def test_no_row_always_comes_first(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise rows that can never be closed would always use up the time of the same others."""
+    order: list[str] = []
+
+    async def fail(_: Toolbox, __: RunDirectory, row: LedgerEntry, *___: Any, **____: Any) -> Closing:
+        order.append(row.run_id)
+        return Closing(verified=False)
+
+    monkeypatch.setattr(sweeping, "close_orphan", fail)
+    await _sweep_abandoned_faults(stage, 30)
+    await _sweep_abandoned_faults(stage, 30)
+    assert set(order[:30]) == set(order[30:])
+    assert order[:30] != order[30:]
+
+
+def test_a_sweep_has_time_for_all_that_it_begins() -> None:
+    """The last window leaves time for locks, and the last lock is done before the sweep's time is over."""
+    assert sweeping.WINDOWS_UNTIL + sweeping.ROW_LIMIT < sweeping.LOCKS_UNTIL
+    assert sweeping.LOCKS_UNTIL + sweeping.ROW_LIMIT <= LONGEST_SWEEP
 
 
 async def test_rows_that_a_sweep_has_no_time_for_are_left_to_the_next(

@@ -95,7 +95,9 @@ def test_every_error_has_a_next_step(code: ErrorCode) -> None:
 def test_every_error_of_a_server_has_a_next_step(status: RPCStatusCode) -> None:
     """Whether the server refuses or stays silent."""
     if status is not RPCStatusCode.OK:
-        assert as_holdfast_error(RPCError("it says no", status, b"")).hint
+        error = as_holdfast_error(RPCError("it says no", status, b""))
+        assert error.hint
+        assert error.code is not ErrorCode.UNEXPECTED
 
 
 def test_every_end_of_a_run_has_a_next_step() -> None:
