@@ -47,13 +47,11 @@ unit: $(BIN)/.dev  ## pure decisions, reports, store on SQLite, command line wit
 test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on the lab
 	@$(BIN)/python -m pytest -p tests.support.scheduling -n $(PARALLEL) --dist loadscope -m 'not exhaustive'
 
-# Exhaustive tests take minutes each and share little: handed out one by one, none waits behind another while a worker
-# has nothing to do, as it does when whole blocks are handed out and stolen.
 test-all: test  ## everything, the exhaustive tests included
-	@$(BIN)/python -m pytest -n $(PARALLEL_EXHAUSTIVE) --dist load --maxschedchunk 1 -m exhaustive
+	@$(BIN)/python -m pytest -p tests.support.scheduling -n $(PARALLEL_EXHAUSTIVE) --dist loadscope -m exhaustive
 
 test-share: $(BIN)/.dev  ## a share of the exhaustive tests, 15 minutes of them (SHARE=30m): touched folders first
-	@$(BIN)/python -m pytest -p tests.support.share --share $(SHARE) -n $(PARALLEL_EXHAUSTIVE) --dist load --maxschedchunk 1 -m exhaustive
+	@$(BIN)/python -m pytest -p tests.support.scheduling -p tests.support.share --share $(SHARE) -n $(PARALLEL_EXHAUSTIVE) --dist loadscope -m exhaustive
 
 soak: $(BIN)/.dev  ## random troubles until the time is over (SOAK=10m, SEED=random); ends with figures and what went wrong
 	@$(BIN)/python -m tests.leaks.soak
