@@ -28,6 +28,7 @@ _COMMANDS = {
     "report": "report.report",
     "list": "list_runs.list_runs",
     "compare": "compare.compare",
+    "schedule": "schedule.schedule",
     "faults": "faults.faults",
     "recover": "recover.recover",
     "halt": "halt.halt",
@@ -62,6 +63,16 @@ def _imported(name: str) -> click.Command:
 def every_command() -> dict[str, click.Command]:
     """Import all commands, in the order of `--help`."""
     return {name: _imported(name) for name in _COMMANDS}
+
+
+def every_subcommand() -> dict[str, click.Command]:
+    """Import all commands, with those of groups under their full names, such as `schedule create`."""
+    found: dict[str, click.Command] = {}
+    for name, command in every_command().items():
+        found[name] = command
+        if isinstance(command, click.Group):
+            found |= {f"{name} {sub}": command.commands[sub] for sub in command.commands}
+    return found
 
 
 @click.group("holdfast", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from cli.ui.resilience.pairs import PairShare
+
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
 """A plan file. `-` is standard input."""
 
@@ -20,3 +22,23 @@ begun.
 """
 
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Show only the result, no progress.")
+
+YES = click.option("--yes", is_flag=True, help="Do not ask before touching anything but a lab of this machine.")
+
+WAIT = click.option("--wait", is_flag=True, help="If another run holds the namespace: wait until it ends.")
+
+CLEAN = click.option(
+    "--clean",
+    is_flag=True,
+    help="If something is on in the plan's services: remove it first, no matter who left it.",
+)
+
+VERIFY_PAIRS = click.option(
+    "--verify-pairs",
+    type=PairShare(),
+    is_flag=False,
+    flag_value="100%",
+    metavar="[SHARE]",
+    help="Run pairs with two real faults as well, all or a share such as 25%, and report whether the rules gave the "
+    "same answers. Where they differ, the real answers decide.",
+)

@@ -9,18 +9,25 @@ from pathlib import Path
 import click
 
 from cli.console import complain, on_terminal, say_json, show_problems
+from cli.ui.resilience.pairs import pairs_promise
 from clients.local import notes
 from clients.plans.files import read_plan_file
 from clients.settings import Settings
 from domain.addresses import address_in, address_of
 from domain.errors import HoldfastError
+from domain.executions.execution import Leftovers
 from domain.executions.outcome import ExitCode
+from domain.executions.start_options import StartOptions
 from domain.guardrails.check import outside
 from domain.plans.addresses import addresses_in
 from domain.plans.plan import Plan
 from operations.definitions import DefinitionFile, PlanFile, check_file, validate_definition
 
 _MOST_MENTIONED = 10
+_CLEANING = (
+    "First, it removes every recording and rule of these services, no matter who made them, and the faults of "
+    "Holdfast in {plan.system.namespace}."
+)
 
 
 def valid_definition(path: Path, *, as_json: bool = False) -> DefinitionFile:
@@ -93,6 +100,21 @@ def warn_of_refusals(plan: Plan) -> None:
             complain(f"    {problem.hint}")
         if len(problems) > _MOST_MENTIONED:
             complain(f"  ... and {len(problems) - _MOST_MENTIONED} more")
+
+
+def more_than_usual(file: DefinitionFile, options: StartOptions) -> list[str]:
+    """Return a sentence for each option that makes a run do more.
+
+    Raises:
+        click.UsageError: an option is given that only plans have.
+    """
+    cleans = options.leftovers is Leftovers.CLEAN
+    if not isinstance(file, PlanFile):
+        if cleans or options.verify_pairs is not None:
+            raise click.UsageError(f"--clean and --verify-pairs are for plans, and this is a {file.kind.name}")
+        return []
+    cleaning = [_CLEANING.format(plan=file.plan)] if cleans else []
+    return cleaning + ([pairs_promise(file.plan, options.verify_pairs)] if options.verify_pairs is not None else [])
 
 
 def confirm(file: DefinitionFile, *, assume_yes: bool, question: str = "", also: str = "") -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import click
 
-from cli.main import every_command
+from cli.main import every_subcommand
 from domain.executions.outcome import ExitCode
 
 MEANINGS = {
@@ -42,8 +42,9 @@ def reference() -> str:
 def _overview() -> Iterator[str]:
     yield "| command | what it does |"
     yield "| --- | --- |"
-    for name, command in every_command().items():
-        yield f"| [`holdfast {_usage(name, command)}`](#holdfast-{name}) | {command.get_short_help_str(200)} |"
+    for name, command in every_subcommand().items():
+        place = f"holdfast {name}".replace(" ", "-")
+        yield f"| [`holdfast {_usage(name, command)}`](#{place}) | {command.get_short_help_str(200)} |"
 
 
 def _exit_codes() -> Iterator[str]:
@@ -56,7 +57,7 @@ def _exit_codes() -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    for name, command in every_command().items():
+    for name, command in every_subcommand().items():
         yield ""
         yield f"## holdfast {name}"
         yield ""
@@ -77,7 +78,7 @@ def _usage(name: str, command: click.Command) -> str:
         for parameter in command.params
         if isinstance(parameter, click.Argument)
     ]
-    return " ".join([name, *arguments])
+    return " ".join([name, *arguments, *(["COMMAND"] if isinstance(command, click.Group) else [])])
 
 
 def _paragraphs(text: str) -> str:

@@ -63,6 +63,16 @@ SWEEPER_SCHEDULE_ID = "holdfast-sweeper"
 SWEEPER_WORKFLOW_ID = "holdfast-sweeper"
 
 
+SCHEDULED_SUFFIX_LENGTH = len("-2026-11-30T03:00:00Z")
+"""Characters that the server adds to the workflow id of a schedule, for each run that it starts."""
+
+SCHEDULED_BY = "TemporalScheduledById"
+"""Search attribute of Temporal's own: the schedule that started a workflow."""
+
+MEMO_TIMES = "times"
+"""Memo key of runs that a schedule starts. Its value says when it does, in words: the server drops cron expressions."""
+
+
 def lock_workflow_id(environment: str, namespace: str) -> str:
     """Return the workflow id that serves as the lock.
 

@@ -21,13 +21,12 @@ from cli.console import (
     write_file,
 )
 from cli.following import announce, follow
-from cli.options import PLAN, QUIET
-from cli.plans import confirm, is_our_lab, valid_definition, warn_of_refusals
+from cli.options import CLEAN, PLAN, QUIET, VERIFY_PAIRS, WAIT, YES
+from cli.plans import confirm, is_our_lab, more_than_usual, valid_definition, warn_of_refusals
 from cli.report_files import ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
 from cli.ui.next_steps import after_run
-from cli.ui.resilience.pairs import PairShare, pairs_promise
 from domain.errors import HoldfastError
 from domain.executions.execution import IfBusy, Leftovers
 from domain.executions.outcome import ExitCode, RunOutcome
@@ -39,11 +38,6 @@ from operations.processes.interrupts import Interrupts
 from operations.runs.follow import Detached, mention_missing_worker
 from operations.runs.start import start
 from reports.forms.registry import FORMS, JSON
-
-_CLEANING = (
-    "First, it removes every recording and rule of these services, no matter who made them, and the faults of "
-    "Holdfast in {plan.system.namespace}."
-)
 
 
 @click.command()
@@ -57,14 +51,11 @@ _CLEANING = (
 )
 @report_options(*(form for form in FORMS if form is not JSON))
 @QUIET
-@click.option("--yes", is_flag=True, help="Do not ask before touching anything but a lab of this machine.")
-@click.option("--wait", is_flag=True, help="If another run holds the namespace: wait until it ends.")
+@YES
+@WAIT
 @click.option("--force", is_flag=True, help="If another run holds the namespace: have it cancelled and cleaned up.")
-@click.option("--clean", is_flag=True,
-              help="If something is on in the plan's services: remove it first, no matter who left it.")  # fmt: skip
-@click.option("--verify-pairs", type=PairShare(), is_flag=False, flag_value="100%", metavar="[SHARE]",
-              help="Run pairs with two real faults as well, all or a share such as 25%, and report whether the rules "
-              "gave the same answers. Where they differ, the real answers decide.")  # fmt: skip
+@CLEAN
+@VERIFY_PAIRS
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, as `holdfast preview` does, and end.")
 @clear_errors
 @survives_lost_output
@@ -108,7 +99,7 @@ def run(
         verify_pairs=verify_pairs,
     )
     file = valid_definition(plan)
-    extra_warnings = _extra_warnings(file, options)
+    extra_warnings = more_than_usual(file, options)
     if dry_run:
         _show_only(file, plan, extra_warnings, json_file)
         return
@@ -121,21 +112,6 @@ def run(
             _write_outcome(json_file, error_facts(as_holdfast_error(error)))
         raise
     raise SystemExit(code)
-
-
-def _extra_warnings(file: DefinitionFile, options: StartOptions) -> list[str]:
-    """Return a sentence for each option that makes the run do more.
-
-    Raises:
-        click.UsageError: an option is given that only plans have.
-    """
-    cleans = options.leftovers is Leftovers.CLEAN
-    if not isinstance(file, PlanFile):
-        if cleans or options.verify_pairs is not None:
-            raise click.UsageError(f"--clean and --verify-pairs are for plans, and this is a {file.kind.name}")
-        return []
-    cleaning = [_CLEANING.format(plan=file.plan)] if cleans else []
-    return cleaning + ([pairs_promise(file.plan, options.verify_pairs)] if options.verify_pairs is not None else [])
 
 
 def _show_only(file: DefinitionFile, path: Path, extra_warnings: list[str], json_file: Path | None) -> None:

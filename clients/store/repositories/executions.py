@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -25,7 +25,7 @@ from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing, insert_under_own_id
 from domain.errors import ERRORS, ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Execution, ExecutionRecord, NewRecord, RunStatus, StepChange, Verdict
-from domain.names import record_id
+from domain.names import SCHEDULED_SUFFIX_LENGTH, record_id
 from domain.plans.canonical import canonical_json, content_id, sha256
 from domain.plans.environments import environment_of
 from domain.plans.lenient import LenientPlan, read_leniently
@@ -200,11 +200,11 @@ class Executions(Repository):
 
     @uncancellable
     async def latest_of(self, workflow_id: str) -> ExecutionRow | None:
-        """Return the newest run of a workflow id, or None."""
+        """Return the newest run of a workflow id, also of those that its schedule started, or None."""
         newest = (
             select(TaskExecution, col(PlanSnapshot.name))
             .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id), isouter=True)
-            .where(col(TaskExecution.workflow_id) == workflow_id)
+            .where(or_(col(TaskExecution.workflow_id) == workflow_id, _is_scheduled(workflow_id)))
             .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
             .limit(1)
         )
@@ -329,6 +329,13 @@ def _timing(text: str) -> Timing:
         return Timing.model_validate_json(text)
     except ValueError:
         return Timing()
+
+
+def _is_scheduled(workflow_id: str) -> ColumnElement[bool]:
+    """Whether a run was started by the schedule of this workflow id: the server adds the time to it."""
+    column = col(TaskExecution.workflow_id)
+    length = len(workflow_id) + SCHEDULED_SUFFIX_LENGTH
+    return and_(column.startswith(f"{workflow_id}-20", autoescape=True), func.length(column) == length)
 
 
 def _lenient(row: TaskExecution, snapshot: PlanSnapshot | None) -> LenientPlan:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.console import as_holdfast_error
-from cli.main import cli, every_command
+from cli.main import cli, every_command, every_subcommand
 from cli.ui.next_steps import after_error, after_faults, after_run
 from domain.cases.real_verdicts import ALLOW_TWO
 from domain.errors import ERRORS, ErrorCode, HoldfastError
@@ -26,7 +26,7 @@ from tests.support.cli.terminal import plan_document
 from tests.support.paths import ROOT
 
 COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)")
-OPTION = re.compile(r"`holdfast ([a-z]+) (--[a-z-]+)")
+OPTION = re.compile(r"`holdfast ((?:schedule )?[a-z]+) (--[a-z-]+)")
 NOBODY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 
@@ -160,7 +160,7 @@ def test_every_option_named_in_a_message_exists() -> None:
     assert ("run", "--clean") in named
     known = {
         (name, flag)
-        for name, command in every_command().items()
+        for name, command in every_subcommand().items()
         for parameter in command.params
         for flag in parameter.opts
     }

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cli.main import cli, every_command
+from cli.main import cli, every_command, every_subcommand
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -34,11 +34,12 @@ def test_every_option_that_a_document_names_exists(document: Path) -> None:
             "--help",
             *(option for parameter in command.params for option in parameter.opts + parameter.secondary_opts),
         }
-        for name, command in every_command().items()
+        for name, command in every_subcommand().items()
     }
     lines = [line for line in document.read_text().splitlines() if not re.search(OTHER_PROGRAMS, line)]
-    commands = [found for line in lines for found in re.findall(r"`holdfast ([a-z]+)([^`]*)`", line)]
-    commands += [found for line in lines for found in re.findall(r"^    holdfast ([a-z]+)([^#]*)", line)]
+    named = r"holdfast ((?:schedule )?[a-z]+)"
+    commands = [found for line in lines for found in re.findall(rf"`{named}([^`]*)`", line)]
+    commands += [found for line in lines for found in re.findall(rf"^    {named}([^#]*)", line)]
     for command, rest in commands:
         assert set(_options_in(rest)) <= options[command], command
     assert set(_options_in("\n".join(lines))) <= set().union(*options.values())
