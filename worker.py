@@ -180,7 +180,7 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
     search_attributes = controls and await ensure_search_attributes(client)
     rails = settings.guardrails(client.service_client.config.target_host)
     async with (
-        opened_toolbox(await Store.open(settings.database_url), os.environ, rails) as tools,
+        opened_toolbox(await Store.open(settings.database_url), os.environ, rails, timing) as tools,
         AsyncExitStack() as stack,
     ):
         await stack.enter_async_context(shut(rails.closed_to))

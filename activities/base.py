@@ -98,7 +98,15 @@ def step(
             activity.logger.warning("%s: %s", error.code, text)
             problems = without_secrets(error.problems, self._tools.secrets)
             details = [ValidationReport(problems=problems)] if problems else []
-            raise ApplicationError(text, *details, type=error.code, non_retryable=not error.kind.retryable) from None
+            away = error.code is ErrorCode.STORE_UNAVAILABLE
+            raise ApplicationError(
+                text,
+                *details,
+                type=error.code,
+                non_retryable=not error.kind.retryable,
+                # The policy's few quick attempts would be over before a database has restarted.
+                next_retry_delay=self._tools.store_retry if away else None,
+            ) from None
         except ApplicationError:
             raise
         except Exception as error:

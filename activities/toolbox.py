@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from activities.recovery.bookkeeping import Memory, Notes
 from clients.drivers.fault_driver import FaultDriver
@@ -29,6 +30,7 @@ from domain.measuring.load import LoadShare
 from domain.measuring.sharing import shared
 from domain.plans.plan import Plan
 from domain.plans.system import KubernetesStability
+from domain.timing import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Subject:
 
 
 NOTHING_ALLOWED = Guardrails(namespaces=[], hosts=[])
+PRODUCTION = Timing()
 
 
 @dataclass
@@ -62,6 +65,8 @@ class Toolbox:
 
     By default that is nothing: such a toolbox can only close.
     """
+    store_retry: timedelta = PRODUCTION.store_retry
+    """Pause before another attempt of an activity that failed because the store was away."""
     cluster: Cluster = field(default_factory=Cluster)
     """Opened only when a plan needs it."""
     notes: Notes = field(init=False)
@@ -141,7 +146,7 @@ class Toolbox:
 
 @asynccontextmanager
 async def opened_toolbox(
-    store: Store, environ: Mapping[str, str], rails: Guardrails = NOTHING_ALLOWED
+    store: Store, environ: Mapping[str, str], rails: Guardrails = NOTHING_ALLOWED, timing: Timing = PRODUCTION
 ) -> AsyncIterator[Toolbox]:
     """Open a toolbox on this store, with secrets from this environment.
 
@@ -153,7 +158,14 @@ async def opened_toolbox(
     async with AsyncExitStack() as stack:
         stack.enter_context(kept_out_of_logs(secrets))
         load = await stack.enter_async_context(LoadGenerator(secrets.learn))
-        tools = Toolbox(store=store, secrets=secrets, load=load, canary=CanaryClient(), rails=rails)
+        tools = Toolbox(
+            store=store,
+            secrets=secrets,
+            load=load,
+            canary=CanaryClient(),
+            rails=rails,
+            store_retry=timing.store_retry,
+        )
         try:
             yield tools
         finally:

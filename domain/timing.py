@@ -35,6 +35,9 @@ class Timing(Contract):
     """Silence after which an activity is given to another worker."""
     retry_initial: Interval = timedelta(seconds=1)
     """First retry back-off, doubled each time: 1, 2, 4 s."""
+    store_retry: Interval = timedelta(seconds=5)
+    """Pause before an activity asks a store again that was away. Four attempts outlast the restart of a database
+    (`docs/postgres.md`)."""
     call_timeout: Interval = timedelta(seconds=30)
     """Timeout of a quick call to a peer or the store. Includes all waiting."""
     upsert_base: Interval = timedelta(seconds=60)
@@ -70,6 +73,7 @@ class Timing(Contract):
             stability_poll=timedelta(milliseconds=50),
             heartbeat_timeout=timedelta(seconds=3),
             retry_initial=timedelta(milliseconds=100),
+            store_retry=timedelta(seconds=4),
             call_timeout=timedelta(seconds=10),
             rollout=timedelta(seconds=2),
             upsert_base=timedelta(seconds=20),

@@ -30,6 +30,11 @@ BUSY_TIMEOUT_MS = 5_000
 Less than the shortest `Timing.call_timeout`, so that the error is reported before the activity times out.
 """
 
+CONNECTIONS_KEPT = 5
+"""Connections that a process keeps open to PostgreSQL."""
+CONNECTIONS_MORE = 10
+"""Connections that it opens for a while when those are in use."""
+
 COMMAND_TIMEOUT_SECONDS = 8
 """Timeout of one PostgreSQL statement; a connection may take half of it."""
 
@@ -59,6 +64,8 @@ def create_engine(url: str) -> AsyncEngine:
         parsed = _parse_url(url)
         engine = create_async_engine(
             parsed,
+            pool_size=CONNECTIONS_KEPT,
+            max_overflow=CONNECTIONS_MORE,
             pool_timeout=BUSY_TIMEOUT_MS / 1000,
             pool_pre_ping=not _is_sqlite(parsed),
             connect_args={} if _is_sqlite(parsed) else _POSTGRES_TIMEOUTS,

@@ -14,6 +14,8 @@ _SHOWN = 200
 _MISSING_PARENT = ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY")
 _DATA_CLASSES = ("22", "23")
 """SQLSTATE classes of data exceptions and constraint violations."""
+_ACCESS_CLASS = "42"
+"""SQLSTATE class of statements that the role may not run, or that this schema does not have the tables for."""
 
 
 @contextmanager
@@ -43,6 +45,12 @@ def _translate(error: Exception) -> HoldfastError:
     reason = _describe(error)
     if code is ErrorCode.NOT_FOUND:
         return HoldfastError(code, "the store does not have the run or case that this row belongs to")
+    if _state(error).startswith(_ACCESS_CLASS):
+        return HoldfastError(
+            code,
+            f"the database refuses the statement: {reason}",
+            hint="the role lacks a right, or the tables are another version's: see docs/postgres.md, Roles",
+        )
     if code is ErrorCode.STORE_CONFLICT:
         return HoldfastError(code, f"the database refuses the row: {reason}")
     return HoldfastError(
@@ -50,14 +58,22 @@ def _translate(error: Exception) -> HoldfastError:
     )
 
 
+def _origin(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _state(error: Exception) -> str:
+    origin = _origin(error)
+    return str(getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None) or "")
+
+
 def _code(error: Exception) -> ErrorCode:
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    state = str(getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None) or "")
+    origin, state = _origin(error), _state(error)
     if state in _MISSING_PARENT:
         return ErrorCode.NOT_FOUND
     # A value that the driver cannot even send raises its DataError, which is also a ValueError.
     unfit = isinstance(origin, ValueError) or isinstance(getattr(origin, "__cause__", None), ValueError)
-    if isinstance(error, IntegrityError | DataError) or state.startswith(_DATA_CLASSES) or unfit:
+    if isinstance(error, IntegrityError | DataError) or state.startswith((*_DATA_CLASSES, _ACCESS_CLASS)) or unfit:
         return ErrorCode.STORE_CONFLICT
     may_pass = not isinstance(error, SQLAlchemyError) or isinstance(
         error, DBAPIError | DisconnectionError | PoolTimeoutError

@@ -34,10 +34,15 @@ Ending = tuple[RunStatus, ErrorCode | None]
 
 
 @asynccontextmanager
-async def duo(temporal: Client, folder: Path, stage: Stage, settings: LabSettings = BRISK) -> AsyncIterator[Duo]:
+async def duo(
+    temporal: Client, folder: Path, stage: Stage, settings: LabSettings = BRISK, database_url: str = ""
+) -> AsyncIterator[Duo]:
     """Open a bench of its own, whose peers hold its runs at a stage."""
     folder.mkdir()
-    async with Lab(TOPOLOGY, settings=settings, ports=PortChoice.FREE) as lab, Duo(temporal, lab, folder) as bench:
+    async with (
+        Lab(TOPOLOGY, settings=settings, ports=PortChoice.FREE) as lab,
+        Duo(temporal, lab, folder, database_url) as bench,
+    ):
         lab.misbehave(stage.holding)
         yield bench
 

@@ -112,8 +112,8 @@ PAIR = "3"
 class Duo(Bench):
     """Bench for this system, whose workers allow a pair with two real faults."""
 
-    def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
-        super().__init__(temporal, lab, folder)
+    def __init__(self, temporal: Client, lab: Lab, folder: Path, database_url: str = "") -> None:
+        super().__init__(temporal, lab, folder, database_url)
         self.settings = self.settings.model_copy(update={"max_active_faults": FAULTS})
 
     def plan(self, **changes: Any) -> dict[str, Any]:

@@ -126,13 +126,14 @@ OTHER = "-other"
 class Bench:
     """One lab with everything around it. The task queue is its own, so that benches do not share workers."""
 
-    def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
+    def __init__(self, temporal: Client, lab: Lab, folder: Path, database_url: str = "") -> None:
+        """Take a database, or make one: a file in the folder."""
         self.temporal = temporal
         self.lab = lab
         self.folder = folder
         self.name = f"shop-{uuid.uuid4().hex[:8]}"
         self.settings = Settings(
-            database_url=put_database(folder / "holdfast.db"),
+            database_url=database_url or put_database(folder / "holdfast.db"),
             timing=TimingPreset.FAST,
             task_queue=f"holdfast-{self.name}",
             sweeper=False,

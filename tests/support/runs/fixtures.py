@@ -50,10 +50,12 @@ async def temporal() -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def opened_bench(temporal: Client, folder: Path, topology: Topology) -> AsyncIterator[Bench]:
+async def opened_bench(
+    temporal: Client, folder: Path, topology: Topology, database_url: str = ""
+) -> AsyncIterator[Bench]:
     """Open a system, a store, and a worker in this process."""
     async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(temporal, lab, folder)
+        bench = Bench(temporal, lab, folder, database_url)
         async with running(temporal, bench.settings), bench:
             yield bench
 

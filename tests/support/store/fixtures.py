@@ -1,4 +1,4 @@
-"""An empty database for each test: a SQLite file, and also PostgreSQL if there is a server."""
+"""An empty database for each test: a SQLite file, and in `make test-all` also PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from sqlalchemy import make_url
 
 from clients.store.store import Store
 from domain.executions.execution import Execution
-from tests.support.store.databases import SERVER_PACKAGE, SERVER_VARIABLE, fresh_database, has_postgres, postgres_server
+from tests.support.store.databases import (
+    SERVER_PACKAGE,
+    SERVER_VARIABLE,
+    fresh_database,
+    has_postgres,
+    migrated_template,
+    postgres_server,
+)
 from tests.support.store.samples import new_execution
 from tests.support.store.template import put_database
 
@@ -21,11 +28,20 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
         yield url
 
 
+@pytest.fixture(scope="session")
+async def postgres_template(postgres: str | None) -> str:
+    return await migrated_template(postgres) if postgres else ""
+
+
 @pytest.fixture
-async def postgres_url(postgres: str | None) -> AsyncIterator[str]:
+async def postgres_url(
+    postgres: str | None, postgres_template: str, request: pytest.FixtureRequest
+) -> AsyncIterator[str]:
     if postgres is None:
         pytest.skip(f"no PostgreSQL: set {SERVER_VARIABLE} or install {SERVER_PACKAGE}")
-    async with fresh_database(postgres) as url:
+    # Tests that open the store themselves want to see it migrated.
+    template = postgres_template if "store" in request.fixturenames else ""
+    async with fresh_database(postgres, template=template) as url:
         yield url
 
 
@@ -34,7 +50,10 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path}/new/folder/holdfast.db"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if has_postgres() else ["sqlite"])
+ON_POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.exhaustive)
+
+
+@pytest.fixture(params=["sqlite", ON_POSTGRESQL] if has_postgres() else ["sqlite"])
 def url(request: pytest.FixtureRequest) -> str:
     name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     found = request.getfixturevalue(name)

@@ -40,6 +40,7 @@ async def test_every_sqlite_connection_has_the_required_pragmas(sqlite_url: str)
     await store.close()
 
 
+@pytest.mark.exhaustive
 async def test_the_store_tests_also_run_on_postgresql(postgres_url: str) -> None:
     """If there is a PostgreSQL server, every test of this folder runs on it. Otherwise this test is skipped."""
     store = await Store.open(postgres_url)
@@ -183,6 +184,7 @@ async def test_a_failed_transaction_writes_nothing(store: Store, run: int) -> No
     assert len(await store.logs.of(run)) == 1
 
 
+@pytest.mark.exhaustive
 async def test_a_value_refused_by_postgresql_is_not_retried(postgres_url: str) -> None:
     """A value that does not fit its column raises STORE_CONFLICT. It does not count as an unavailable database."""
     store = await Store.open(postgres_url)
@@ -228,6 +230,7 @@ async def test_a_missing_or_invalid_database_is_reported_as_unavailable(tmp_path
         assert SECRET not in str(raised.value)
 
 
+@pytest.mark.exhaustive
 async def test_errors_while_connecting_are_translated(postgres_url: str) -> None:
     """The driver raises its own errors while connecting."""
     with pytest.raises(HoldfastError) as raised:

