@@ -17,6 +17,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.clocks import Deadline, mark_beginning
+from activities.log_context import note_execution
 from activities.toolbox import Toolbox
 from clients.await_end import await_end
 from clients.secrets.kept_out import without_secrets
@@ -88,6 +89,7 @@ def step(
     @functools.wraps(work)
     async def body(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
         mark_beginning()
+        note_execution(args[0] if args else None)
         try:
             async with heartbeating():
                 # Results quote peers too, and the history keeps them for ever.

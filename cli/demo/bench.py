@@ -138,6 +138,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'holdfast.db'}",
         "HOLDFAST_TIMING": "fast",
         "HOLDFAST_TASK_QUEUE": TASK_QUEUE,
+        # Its log is a file that a person reads when something goes wrong.
+        "HOLDFAST_LOG_FORMAT": "text",
     }
 
 

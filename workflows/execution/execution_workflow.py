@@ -93,6 +93,11 @@ class ExecutionWorkflow(Generic[S]):
         self._publish()
         raise application_error(failure)
 
+    @property
+    def _whose(self) -> dict[str, int | None]:
+        """This execution, for lines of the worker's log."""
+        return {"execution": self._record.execution_id if self._record else None}
+
     async def _run_to_end(self, work: Coroutine[Any, Any, R], deadline: timedelta | None = None) -> R:
         """Do the work, close everything, then return the work's result.
 
@@ -105,7 +110,7 @@ class ExecutionWorkflow(Generic[S]):
         try:
             await self._early.wait_for(working, deadline)
         except asyncio.CancelledError:
-            workflow.logger.info("asked to end: closing everything first")
+            workflow.logger.info("asked to end: closing everything first", extra=self._whose)
         error = await _stop(working)
         await self._early.unwatch()
         if workflow.cancellation_reason() is not None:
@@ -244,7 +249,7 @@ class ExecutionWorkflow(Generic[S]):
         # After a reset, the server hands the new run the signals of its predecessor, such as "open" from a lock with
         # the same id. Believing that, the run would act before its own lock has verified that the namespace is clean.
         if change.execution_id not in (None, known):
-            workflow.logger.info("%s is not a window of this run", change.window_id)
+            workflow.logger.info("%s is not a window of this run", change.window_id, extra=self._whose)
             return
         self._board.window_changed(change, workflow.now())
         self._on_window_changed(change)
@@ -288,7 +293,7 @@ class ExecutionWorkflow(Generic[S]):
         try:
             await pausable.window.signal(signal)
         except FailureError as error:
-            workflow.logger.info("%s did not take the pause: %s", pausable.window.id, error)
+            workflow.logger.info("%s did not take the pause: %s", pausable.window.id, error, extra=self._whose)
 
     @workflow.update(name=ABORT_UPDATE)
     def abort(self, reason: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import secrets
 import time
 from datetime import datetime
@@ -19,6 +20,15 @@ from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import TaskExecutionLog
 from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_under_own_id
+
+logger = logging.getLogger("holdfast.run")
+
+_LEVELS = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARN: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+}
 
 _SEQUENCE_BITS = 20
 _sequence = itertools.count(secrets.randbits(_SEQUENCE_BITS))
@@ -37,7 +47,7 @@ class Logs(Repository):
 
     @uncancellable
     async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
-        """Append a line; per run and key, the first stays."""
+        """Append a line; per run and key, the first stays. A new line is also one of this process's log."""
         cleaned = self._cleaned(message)
         line = select(TaskExecutionLog).where(
             col(TaskExecutionLog.execution_id) == execution_id, col(TaskExecutionLog.entry_key) == key
@@ -55,8 +65,17 @@ class Logs(Repository):
                 "created_at": now,
             }
 
+        made: list[int] = []
+
+        def made_row() -> dict[str, Any]:
+            new = row()
+            made.append(new["id"])
+            return new
+
         async with writing(self._engine) as work:
-            await insert_under_own_id(work, TaskExecutionLog, row, line)
+            stored = await insert_under_own_id(work, TaskExecutionLog, made_row, line)
+        if stored.id in made:
+            logger.log(_LEVELS[level], "%s", cleaned, extra={"execution": execution_id})
 
     @uncancellable
     async def of(self, execution_id: int, since: datetime | None = None) -> Rows[LogEntry]:

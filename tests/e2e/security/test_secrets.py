@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 from temporalio.client import WorkflowFailureError
@@ -79,6 +80,8 @@ async def _assert_absent(bench: Bench, execution_id: int, workflow_id: str) -> N
             event.SerializeToString() for event in history.events
         )
     assert {"holdfast.db", "worker.log"} <= haystacks.keys()
+    logged = [json.loads(line) for line in haystacks["worker.log"].splitlines()]
+    assert {"judge", "inject_fault"} <= {line["activity"] for line in logged if line.get("execution") == execution_id}
 
     async def request_seen() -> bool:
         recorded = await bench.store.traffic.exchanges(execution_id, "storefront")
