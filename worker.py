@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -36,10 +37,12 @@ from activities.stages.rules import RulesActivities
 from activities.stages.stability import StabilityActivities
 from activities.stages.steady import SteadyActivities
 from activities.stages.traffic import TrafficActivities
+from activities.standing import standing
 from activities.toolbox import Toolbox, opened_toolbox
 from clients.http.doors import shut
 from clients.settings import Settings
 from clients.store.store import Store
+from clients.telemetry.metrics import Metrics
 from clients.temporal.connection import ensure_search_attributes
 from clients.temporal.payloads import without_references
 from clients.temporal.runs import RunDirectory
@@ -184,6 +187,9 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
         AsyncExitStack() as stack,
     ):
         await stack.enter_async_context(shut(rails.closed_to))
+        tools.count(Metrics(Runtime.default().metric_meter))
+        if controls and tools.metrics.counts:
+            await stack.enter_async_context(standing(tools, timing))
         activities = build_activities(tools, client, timing, search_attributes=search_attributes)
         if controls:
             await stack.enter_async_context(_control(client, settings, activities))

@@ -95,6 +95,7 @@ def step(
                 # Results quote peers too, and the history keeps them for ever.
                 return without_secrets(await work(self, *args, **kwargs), self._tools.secrets)
         except HoldfastError as error:
+            self._tools.metrics.failed(error)
             # The history, the Web UI and all their readers show this text, so control characters are spelt out here.
             text = visible(self._tools.secrets.shown(str(error), _LONGEST_ERROR))
             activity.logger.warning("%s: %s", error.code, text)

@@ -33,7 +33,7 @@ from activities.toolbox import Subject, Toolbox
 from domain.errors import ErrorCode, HoldfastError, Problem
 from domain.executions.permit_facts import Caller, Standing
 from domain.executions.permits import Decision, Need, decide, why_foreign_caller, why_too_many_faults
-from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
+from domain.executions.windows import Closing, LedgerEntry, LedgerState, WindowKind
 from domain.guardrails.check import outside, too_few_for_pairs
 from domain.names import WorkflowType, lock_of
 from domain.plans.canonical import canonical_json
@@ -215,9 +215,20 @@ def writes_itself(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coro
 def closes(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[Any, Any, R]]:
     """Make a method an activity that switches off, or waits for that.
 
-    It needs no permit.
+    It needs no permit. How long a closing took is counted, from when it was first asked for.
     """
-    return _mark_duty(step(work), Duty.CLOSES)
+
+    @functools.wraps(work)
+    async def timed(self: S, order: T) -> R:
+        found = await work(self, order)
+        if isinstance(found, Closing):
+            info = activity.info()
+            self._tools.metrics.closed(
+                info.workflow_type or "", server_now() - info.scheduled_time, verified=found.verified
+            )
+        return found
+
+    return _mark_duty(step(timed), Duty.CLOSES)
 
 
 def reads(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[Any, Any, R]]:

@@ -24,6 +24,7 @@ from clients.peers.stability import HttpStabilityClient, StabilityClient
 from clients.secrets.kept_out import kept_out_of_logs
 from clients.secrets.values import Redactor, Secrets, redactor_for
 from clients.store.store import Store
+from clients.telemetry.metrics import Metrics
 from domain.executions.execution import Execution
 from domain.guardrails.model import Guardrails
 from domain.measuring.load import LoadShare
@@ -69,12 +70,18 @@ class Toolbox:
     """Pause before another attempt of an activity that failed because the store was away."""
     cluster: Cluster = field(default_factory=Cluster)
     """Opened only when a plan needs it."""
+    metrics: Metrics = field(default_factory=Metrics)
     notes: Notes = field(init=False)
     """Log lines of closing activities, which a failing store must not delay."""
     _known: Memory[Subject] = field(default_factory=Memory)
 
     def __post_init__(self) -> None:
         self.notes = Notes(self.store)
+
+    def count(self, metrics: Metrics) -> None:
+        """Count from now on what activities do, and what changes in the store."""
+        self.metrics = metrics
+        self.store.report_changes(metrics.changed)
 
     async def subject(self, execution_id: int, share: LoadShare | None = None) -> Subject:
         """Read the execution and its plan from the store.

@@ -76,12 +76,14 @@ class SweepActivities:
 
         if postponed := ids(_Fate.POSTPONED):
             activity.logger.warning("no time for %d rows, which are left to the next sweep", len(postponed))
-        return SweepReport(
+        report = SweepReport(
             closed=ids(_Fate.CLOSED),
             cancelled=ids(_Fate.CANCELLED),
             failed=_damaged_of_ledger(rows) + ids(_Fate.FAILED),
             ended=await self._write_missing_ends(),
         )
+        self._tools.metrics.swept()
+        return report
 
     async def _sweep_rows(self, rows: list[LedgerEntry], until: Deadline) -> list[tuple[LedgerEntry, _Fate]]:
         """Sweep these rows, some at once. Rows that could not begin by `until` are postponed."""

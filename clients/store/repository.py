@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from clients.store.changes import Change, Report
 from clients.store.decoding import Damage
+from clients.store.engine import reading
+from clients.store.repositories.reported import never_failing
 
 
 @dataclass
@@ -18,6 +21,8 @@ class Shared:
     damage: Damage
     cleaned: Callable[[str], str] = str
     """What free text passes through before it is stored: it removes secrets. The worker sets it."""
+    report: Report | None = None
+    """Told of every change that was committed, to count it. None: nobody counts."""
 
 
 class Repository:
@@ -37,3 +42,20 @@ class Repository:
 
     def _cleaned(self, text: str) -> str:
         return self._shared.cleaned(text)
+
+    @property
+    def _reports(self) -> bool:
+        return self._shared.report is not None
+
+    def _report(self, *changes: Change) -> None:
+        if self._shared.report is not None:
+            for change in changes:
+                self._shared.report(change)
+
+    async def _report_read(self, read: Callable[[AsyncSession], Awaitable[list[Change]]]) -> None:
+        """Report what can be read of a change that was committed."""
+        if self._reports:
+            with never_failing():
+                async with reading(self._engine) as work:
+                    changes = await read(work)
+                self._report(*changes)

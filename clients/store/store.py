@@ -7,6 +7,7 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from clients.store.changes import Report
 from clients.store.decoding import Damage, DamagedRow
 from clients.store.engine import close, create_engine
 from clients.store.migrating import migrate
@@ -69,6 +70,10 @@ class Store:
         This applies to what is stored from now on.
         """
         self._shared.cleaned = cleaned
+
+    def report_changes(self, report: Report) -> None:
+        """Tell `report` of every change that this store commits from now on."""
+        self._shared.report = report
 
     async def close(self) -> None:
         """Close all connections, once all requested work is done. See `engine.close`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Select, inspect
+from sqlalchemy import CursorResult, Select, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
@@ -23,10 +23,12 @@ def _insert(work: AsyncSession, table: type[SQLModel]) -> Any:
     return dialect.insert(inspect(table).local_table)
 
 
-async def insert_missing(work: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]], *key: str) -> None:
-    """Insert the rows whose natural key is new; leave existing rows unchanged."""
-    if rows:
-        await work.execute(_insert(work, table).on_conflict_do_nothing(index_elements=list(key)), rows)
+async def insert_missing(work: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]], *key: str) -> bool:
+    """Insert the rows whose natural key is new; leave existing rows unchanged. Return whether any row was new."""
+    if not rows:
+        return False
+    inserted = await work.execute(_insert(work, table).on_conflict_do_nothing(index_elements=list(key)), rows)
+    return bool(cast("CursorResult[Any]", inserted).rowcount)
 
 
 async def insert_or_replace(

@@ -21,6 +21,7 @@ from typing import Self
 
 from domain.errors import ErrorCode, HoldfastError
 from operations.processes.children import STARTER
+from operations.processes.telemetry import next_address
 
 COMMAND = (sys.executable, str(STARTER), "worker", "--only", "load")
 
@@ -139,7 +140,7 @@ class LoadProcess:
             stdout=asyncio.subprocess.PIPE,
             # Ctrl-C must reach us alone: we ask the child to end.
             start_new_session=True,
-            env=os.environ | {_CHILD_OF: str(os.getpid())},
+            env=os.environ | {_CHILD_OF: str(os.getpid())} | next_address(os.environ),
         )
 
 

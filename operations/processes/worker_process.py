@@ -20,10 +20,10 @@ from clients.settings import Settings
 from clients.temporal.connection import connect_patiently
 from domain.errors import HoldfastError
 from domain.names import load_queue
-from operations.processes.core_logs import forward_core_logs
 from operations.processes.interrupts import signals_to_handle
 from operations.processes.load_process import ControlProcess, LoadProcess
 from operations.processes.log_lines import log_to_stderr
+from operations.processes.telemetry import set_up_telemetry
 from worker import Part, running
 
 SERVER_PATIENCE = timedelta(seconds=60)
@@ -126,12 +126,12 @@ def run_to_exit_code(serving: Coroutine[Any, Any, None], *, sends_load: bool = F
     """
     try:
         log_to_stderr(os.environ)
+        set_up_telemetry(os.environ)
     except HoldfastError as error:
         serving.close()
         logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
         return 3
     logging.getLogger("httpx").setLevel(logging.WARNING)  # It logs every request at INFO.
-    forward_core_logs()
     try:
         with private_bytecode_cache():
             (load_loop.run if sends_load else asyncio.run)(serving)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from clients.http.request_definitions import definition_of
+from clients.store.changes import ExecutionCreated
 from clients.store.decoding import DamagedRow, Rows, facts_of
 from clients.store.engine import reading, writing
 from clients.store.read_models import ExecutionRow, RunFilter, UnfinishedRun
@@ -18,6 +19,7 @@ from clients.store.repositories.definitions import save_definition
 from clients.store.repositories.ended import under_way, unknown_execution
 from clients.store.repositories.listing import NEWEST_FIRST, narrowed
 from clients.store.repositories.progress import note_phase
+from clients.store.repositories.reported import execution_ended, phase_left
 from clients.store.repository import Repository
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import PlanSnapshot, TaskExecution
@@ -73,13 +75,17 @@ class Executions(Repository):
         known = select(TaskExecution).where(col(TaskExecution.run_id) == new.run_id)
         async with writing(self._engine) as work:
             row = (await work.execute(known)).scalar_one_or_none()
+            created = row is None
             if row is None:
                 request = definition_of(plan)
                 await insert_missing(work, PlanSnapshot, [_snapshot(plan)], "id")
                 await save_definition(work, request)
                 facts = {"req_def_id": request.id, "environment": environment}
                 row = await insert_under_own_id(work, TaskExecution, lambda: _new_row(new, plan, timing) | facts, known)
-            return _execution(row, await work.get_one(PlanSnapshot, row.task_id))
+            execution = _execution(row, await work.get_one(PlanSnapshot, row.task_id))
+        if created:
+            self._report(ExecutionCreated(RESILIENCE_TEST))
+        return execution
 
     @uncancellable
     async def create_record(self, new: NewRecord, name: str, timing: Timing) -> ExecutionRecord:
@@ -90,10 +96,14 @@ class Executions(Repository):
         known = select(TaskExecution).where(col(TaskExecution.run_id) == new.run_id)
         async with writing(self._engine) as work:
             row = (await work.execute(known)).scalar_one_or_none()
+            created = row is None
             if row is None:
                 await insert_missing(work, PlanSnapshot, [_definition(new, name)], "id")
                 row = await insert_under_own_id(work, TaskExecution, lambda: _new_record(new, name, timing), known)
-            return ExecutionRecord(execution_id=row.id, timing=_timing(row.timing_json), started_at=row.started_at)
+            record = ExecutionRecord(execution_id=row.id, timing=_timing(row.timing_json), started_at=row.started_at)
+        if created:
+            self._report(ExecutionCreated(new.kind))
+        return record
 
     async def change_step(self, change: StepChange) -> None:
         """Move an execution without phases to a step; the last call wins. One with phases stays as it is."""
@@ -188,8 +198,11 @@ class Executions(Repository):
             changed = cast("CursorResult[Any]", await work.execute(statement.values(updated_at=utc_now(), **facts)))
             if await work.get(TaskExecution, execution_id) is None:
                 raise unknown_execution(execution_id)
-            if phase is not None and changed.rowcount:
-                await note_phase(work, execution_id, phase)
+            entered = phase is not None and changed.rowcount and await note_phase(work, execution_id, phase)
+        if entered:
+            await self._report_read(lambda work: phase_left(work, execution_id))
+        if "finished_at" in facts and changed.rowcount:
+            await self._report_read(lambda work: execution_ended(work, execution_id))
 
     @uncancellable
     async def row(self, execution_id: int) -> ExecutionRow:
@@ -228,6 +241,13 @@ class Executions(Repository):
         wanted = NEWEST_FIRST.where(col(TaskExecution.finished_at).is_(None))
         async with reading(self._engine) as work:
             return self._damage.all(await work.execute(wanted), _unfinished, may_be_on=True)
+
+    @uncancellable
+    async def kinds_under_way(self) -> dict[str, int]:
+        """Count the runs without a recorded end, by kind."""
+        counted = select(col(TaskExecution.kind), func.count()).where(under_way()).group_by(col(TaskExecution.kind))
+        async with reading(self._engine) as work:
+            return {str(kind): int(number) for kind, number in await work.execute(counted)}
 
     @uncancellable
     async def _list(self, wanted: Select[TaskExecution, str]) -> Rows[ExecutionRow]:

@@ -13,9 +13,11 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, select, update
 from sqlmodel import col
 
+from clients.store.changes import Change
 from clients.store.decoding import Damage, Rows, facts_of
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
+from clients.store.repositories.reported import never_failing, window_ended
 from clients.store.repository import Repository
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import Ledger
@@ -109,12 +111,17 @@ class LedgerRows(Repository):
             col(Ledger.state).in_(reached) | col(Ledger.state).not_in(list(LedgerState)),
             col(Ledger.state).not_in(_SETTLED),
         )
+        ended: list[Change] = []
         async with writing(self._engine) as work:
+            if self._reports:
+                with never_failing():
+                    ended = await window_ended(work, change)
             await work.execute(open_row.values(**facts))
             if await work.get(Ledger, (change.window_id, change.run_id)) is None:
                 raise HoldfastError(
                     ErrorCode.NOT_FOUND, f"the ledger has no window {change.window_id}, run {change.run_id}"
                 )
+        self._report(*ended)
 
     async def of(self, execution_id: int) -> Rows[LedgerEntry]:
         """Return a run's windows, oldest first; none for an unknown run."""

@@ -21,10 +21,10 @@ from domain.pairs.fidelity import PairChoice
 from domain.resilience.model import Phase
 
 
-async def note_phase(work: AsyncSession, execution_id: int, phase: Phase) -> None:
-    """Store when a run entered a phase; of several times the first stays."""
+async def note_phase(work: AsyncSession, execution_id: int, phase: Phase) -> bool:
+    """Store when a run entered a phase; of several times the first stays. False: it had been in this phase before."""
     row = {"execution_id": execution_id, "phase": phase.value, "entered_at": utc_now()}
-    await insert_missing(work, PhaseRow, [row], "execution_id", "phase")
+    return await insert_missing(work, PhaseRow, [row], "execution_id", "phase")
 
 
 class Progress(Repository):

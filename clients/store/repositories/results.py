@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from clients.store.changes import RequestsStored
 from clients.store.decoding import Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import CaseResult, StoredSamples
@@ -28,9 +29,14 @@ from domain.cases.real_verdicts import Settled
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome
+from domain.traffic.exchange import Measurement
 
 CHUNK = 1000
 """Rows per transaction of a bulk change."""
+
+
+def _requests(measurement: Measurement) -> RequestsStored:
+    return RequestsStored(measurement.requests, measurement.errors, measurement.late_starts)
 
 
 class Results(Repository):
@@ -65,6 +71,7 @@ class Results(Repository):
                 row = {"execution_id": execution_id, "test_case_id": ids[result.case_index]} | result_row(result)
                 await insert_or_replace(work, TestResult, [row], "execution_id", "test_case_id", where=replaced)
             await write_samples(work, execution_id, ids, samples)
+        self._report(*(_requests(result.measurement) for result in results if result.measurement))
 
     async def save_unmeasured(self, execution_id: int, results: Iterable[CaseResult]) -> None:
         """Store the outcomes of unmeasured cases, in bulk; measurements stay.

@@ -1,0 +1,41 @@
+"""Where a worker serves its metrics: this machine alone, unless told otherwise."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from domain.errors import ErrorCode, HoldfastError
+from operations.processes.telemetry import METRICS, metrics_address, next_address, set_up_telemetry
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [("", ""), ("9464", "127.0.0.1:9464"), ("0.0.0.0:9464", "0.0.0.0:9464"), ("[::1]:9464", "[::1]:9464")],
+)
+def test_a_port_alone_is_one_of_this_machine(given: str, address: str) -> None:
+    assert metrics_address({METRICS: given}) == address
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "70000", "http://127.0.0.1:9464", "127.0.0.1:", "127.0.0.1:9464/x"])
+def test_a_wrong_address_is_named(given: str) -> None:
+    with pytest.raises(HoldfastError, match=METRICS) as raised:
+        set_up_telemetry({METRICS: given})
+    assert raised.value.code is ErrorCode.VALIDATION_ERROR
+
+
+def test_a_taken_port_is_named() -> None:
+    """The worker does not start, instead of running unseen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(HoldfastError, match=address) as raised:
+            set_up_telemetry({METRICS: address})
+    assert raised.value.code is ErrorCode.VALIDATION_ERROR
+
+
+def test_the_load_process_has_the_next_port() -> None:
+    assert next_address({METRICS: "0.0.0.0:9464"}) == {METRICS: "0.0.0.0:9465"}
+    assert next_address({}) == {}
