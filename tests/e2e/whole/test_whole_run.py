@@ -1,45 +1,21 @@
-"""A whole run on the shop: what it finds, what it stores, what it leaves behind. One run answers nearly all of it."""
+"""A whole run on the shop: what it finds, what it stores, what it leaves behind."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 
-import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowHandle
 
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.executions.windows import LedgerState
 from domain.faults.model import InjectionState
 from domain.measuring.load import CaseOutcome
-from domain.resilience.model import Phase, ResilienceSummary
+from domain.resilience.model import Phase
 from tests.support.http import http_client
-from tests.support.runs.bench import STEADY_REQUESTS, Bench, unhurried_example
-from tests.support.runs.fixtures import opened_bench
+from tests.support.runs.whole import Whole
 from tests.support.store.counting import row_counts
 
 PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shipping"}
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A run that has ended, and its lock, on a bench that is still there."""
-
-    bench: Bench
-    handle: WorkflowHandle[Any, Any]
-    summary: ResilienceSummary
-
-
-@pytest.fixture(scope="module")
-async def whole(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Whole]:
-    async with opened_bench(temporal, tmp_path_factory.mktemp("whole"), unhurried_example("shop")) as bench:
-        handle = await bench.start()
-        summary = await handle.result()
-        await bench.lock_ended(handle)
-        yield Whole(bench, handle, summary)
 
 
 async def test_the_planted_pairs_fail_and_nothing_else(whole: Whole) -> None:
@@ -74,22 +50,6 @@ async def test_a_run_stores_every_row_exactly_once(whole: Whole) -> None:
     assert record.finished_at is not None
     ledger = await bench.store.ledger.of(summary.execution_id)
     assert {row.state for row in ledger} == {LedgerState.CLOSED}
-
-
-async def test_each_case_sends_exactly_its_requests(bench: Bench) -> None:
-    """By the lab's count: the plan's number per case with the case's own header, and the baseline without a header."""
-    await bench.run(bench.small_plan(load={"requests": 7, "concurrency": 3}))
-
-    async with http_client() as client:
-        counters = (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()
-    by_header = counters["entry_baggage"]
-    tokens = {name: f"chaos.{name}.{kind}=1" for name, kind in (("reviews", "remove"), ("shipping", "error"))}
-    assert by_header[tokens["reviews"]] == 7
-    assert by_header[tokens["shipping"]] == 7
-    assert by_header[f"{tokens['reviews']},{tokens['shipping']}"] == 7
-    assert by_header[""] == 7 + STEADY_REQUESTS
-    assert all(count == 1 for count in counters["executes"].values())
-    assert counters["upserts"] == 1
 
 
 async def test_status_has_every_panel(whole: Whole) -> None:
