@@ -38,8 +38,9 @@ class WorkflowType(StrEnum):
 
 
 class SearchAttribute(StrEnum):
-    """Search attributes, all of type keyword. Only `ResilienceTest` sets them."""
+    """Search attributes, all of type keyword. Only the workflow of an execution sets them."""
 
+    KIND = "HoldfastKind"
     PLAN = "HoldfastPlan"
     NAMESPACE = "HoldfastNamespace"
     PHASE = "HoldfastPhase"

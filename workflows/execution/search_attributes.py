@@ -1,4 +1,4 @@
-"""The five search attributes of an execution.
+"""The search attributes of an execution.
 
 Only its own workflow sets them, and only if the server knows them.
 """
@@ -24,6 +24,7 @@ def publish(state: ExecutionState) -> None:
     # Recovery changes with every window. So it is published only at the end of the run, or as soon as it is unverified.
     show_recovery = state.finished_at is not None or state.recovery is Recovery.UNVERIFIED
     facts = {
+        SearchAttribute.KIND: state.kind or None,
         SearchAttribute.PLAN: state.name,
         SearchAttribute.NAMESPACE: state.namespace,
         SearchAttribute.PHASE: state.step,

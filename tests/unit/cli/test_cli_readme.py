@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITH_COMMANDS = [path for path in DOCUMENTS if "holdfast " in path.read_text()]
 WITH_OPTIONS = [path for path in WITH_COMMANDS if re.search(r"(?<![\w-])--[a-z]", path.read_text())]
-OTHER_PROGRAMS = "temporal workflow|pip install|datasette|python examples"
+OTHER_PROGRAMS = "temporal (workflow|schedule|operator)|pip install|datasette|python examples"
 
 
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=lambda path: path.name)
