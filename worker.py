@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.worker import Worker, WorkflowRunner
@@ -42,8 +44,9 @@ from activities.toolbox import Toolbox, opened_toolbox
 from clients.http.doors import shut
 from clients.settings import Settings
 from clients.store.store import Store
+from clients.telemetry.listening import HEALTH, listen_address
 from clients.telemetry.metrics import Metrics
-from clients.temporal.connection import ensure_search_attributes
+from clients.temporal.connection import ensure_search_attributes, require_polling
 from clients.temporal.payloads import without_references
 from clients.temporal.runs import RunDirectory
 from clients.temporal.schedules import ensure_sweeper
@@ -199,7 +202,26 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
             if settings.sweeper:
                 await ensure_sweeper(client, settings.task_queue, timing.sweep_every)
             logger.info("%s", described(rails))
+        if address := listen_address(os.environ, HEALTH):
+            # Its web server takes as long to import as the rest of a quick start, and few want it.
+            from clients.telemetry.health import answering  # noqa: PLC0415
+
+            await stack.enter_async_context(answering(address, _checks(client, settings, tools, parts)))
         yield
+
+
+def _checks(
+    client: Client, settings: Settings, tools: Toolbox, parts: Collection[Part]
+) -> dict[str, Callable[[], Awaitable[None]]]:
+    """What must hold for this worker to be ready."""
+    activities = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    queues = {Part.CONTROL: settings.task_queue, Part.LOAD: load_queue(settings.task_queue)}
+
+    async def store() -> None:
+        await tools.store.executions.kinds_under_way()
+
+    polling = {f"queue {queues[part]}": partial(require_polling, client, queues[part], activities) for part in parts}
+    return {"store": store, **polling}
 
 
 def _control(client: Client, settings: Settings, activities: Activities) -> Worker:
@@ -210,6 +232,9 @@ def _control(client: Client, settings: Settings, activities: Activities) -> Work
         workflows=WORKFLOWS,
         activities=activities.control,
         workflow_runner=sandbox(),
+        max_concurrent_activities=settings.activities_at_once,
+        max_concurrent_workflow_tasks=settings.workflows_at_once,
+        max_cached_workflows=settings.cached_workflows,
         max_heartbeat_throttle_interval=beat,
         default_heartbeat_throttle_interval=beat,
     )

@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 
 from activities.toolbox import Toolbox
 from domain.errors import HoldfastError
@@ -51,4 +50,4 @@ async def look(tools: Toolbox) -> None:
     """
     unsettled = await tools.store.ledger.unsettled()
     running = Counter(await tools.store.executions.kinds_under_way())
-    tools.metrics.stand(unsettled, running, [kind.name for kind in kinds()], datetime.now(UTC))
+    tools.metrics.stand(unsettled, running, [kind.name for kind in kinds()])

@@ -94,6 +94,19 @@ class Settings(BaseModel):
 
     Further batches wait or go to another worker.
     """
+    activities_at_once: Annotated[int, Field(alias="HOLDFAST_ACTIVITIES_AT_ONCE", ge=2, le=1000)] = 100
+    """Maximum short activities, of all runs, that one control worker carries out at once.
+
+    Most of them wait for a peer. Further ones wait or go to another worker.
+    """
+    workflows_at_once: Annotated[int, Field(alias="HOLDFAST_WORKFLOWS_AT_ONCE", ge=2, le=1000)] = 100
+    """Maximum workflow tasks that one control worker carries out at once. Each takes milliseconds of processor."""
+    cached_workflows: Annotated[int, Field(alias="HOLDFAST_CACHED_WORKFLOWS", ge=2, le=100_000)] = 1000
+    """Maximum workflows that one control worker keeps in memory.
+
+    A run has one for itself and one for each open window. Beyond that, the one that was idle for longest is replayed
+    when it goes on.
+    """
     sweeper: Annotated[bool, Field(alias="HOLDFAST_SWEEPER")] = True
     """Whether the worker creates the sweeper's schedule if it is missing."""
     allowed_namespaces: Annotated[Names | None, Field(alias=ALLOWED_NAMESPACES)] = None

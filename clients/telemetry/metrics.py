@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -108,10 +108,10 @@ class Metrics:
         about = "When the last sweep of this worker ended, in seconds since 1970"
         self._gauge("last_sweep_timestamp_seconds", about).set(int(time.time()), {})
 
-    def stand(
-        self, unsettled: Iterable[LedgerEntry], running: Counter[str], kinds: Iterable[str], now: datetime
-    ) -> None:
+    def stand(self, unsettled: Iterable[LedgerEntry], running: Counter[str], kinds: Iterable[str]) -> None:
         """Set the gauges: the windows that may hold something, and the executions without an end."""
+        # By this machine's clock, as nothing is decided here. Closing goes by the server's (`activities/clocks.py`).
+        now = datetime.now(UTC)
         open_, overdue, unverified = Counter[str](), Counter[str](), Counter[str]()
         for row in unsettled:
             open_[row.kind] += 1

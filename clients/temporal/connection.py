@@ -156,6 +156,22 @@ async def ensure_search_attributes(client: Client) -> bool:
     return True
 
 
+async def require_polling(client: Client, task_queue: str, kind: TaskQueueType.ValueType) -> None:
+    """Check that this very client polls a queue.
+
+    Raises:
+        HoldfastError: PEER_UNREACHABLE.
+        RPCError: the server does not answer.
+    """
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
+        )
+    )
+    if client.identity not in {poller.identity for poller in answer.pollers}:
+        raise HoldfastError(ErrorCode.PEER_UNREACHABLE, f"this worker does not poll {task_queue}")
+
+
 async def has_pollers(client: Client, task_queue: str) -> bool:
     """Check whether any worker polls for workflow tasks on this queue."""
     answer = await client.workflow_service.describe_task_queue(

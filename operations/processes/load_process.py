@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from clients.telemetry.listening import next_addresses
 from domain.errors import ErrorCode, HoldfastError
 from operations.processes.children import STARTER
-from operations.processes.telemetry import next_address
 
 COMMAND = (sys.executable, str(STARTER), "worker", "--only", "load")
 
@@ -140,7 +140,7 @@ class LoadProcess:
             stdout=asyncio.subprocess.PIPE,
             # Ctrl-C must reach us alone: we ask the child to end.
             start_new_session=True,
-            env=os.environ | {_CHILD_OF: str(os.getpid())} | next_address(os.environ),
+            env=os.environ | {_CHILD_OF: str(os.getpid())} | next_addresses(os.environ),
         )
 
 

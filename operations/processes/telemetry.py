@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 
 from temporalio.runtime import (
@@ -15,14 +14,9 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from clients.telemetry.listening import METRICS, listen_address
 from clients.telemetry.metrics import DURATION_BUCKETS, DURATIONS, PREFIX
 from domain.errors import ErrorCode, HoldfastError
-
-METRICS = "HOLDFAST_METRICS"
-"""Setting: the address at which this process serves its metrics, `host:port`, or a port of this machine alone."""
-
-_ADDRESS = re.compile(r"(?:(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):)?(?P<port>[0-9]{1,5})")
-_LARGEST_PORT = 65_535
 
 
 def set_up_telemetry(environ: Mapping[str, str]) -> None:
@@ -33,7 +27,7 @@ def set_up_telemetry(environ: Mapping[str, str]) -> None:
     """
     forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"), append_target_to_name=False)
     logs = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding)
-    address = metrics_address(environ)
+    address = listen_address(environ, METRICS)
     try:
         Runtime.set_default(
             Runtime(telemetry=TelemetryConfig(logging=logs, metrics=_endpoint(address), attach_service_name=False)),
@@ -45,35 +39,6 @@ def set_up_telemetry(environ: Mapping[str, str]) -> None:
             f"metrics cannot be served at {address}: {error}",
             hint=f"set {METRICS} to a free port, or to host:port",
         ) from error
-
-
-def metrics_address(environ: Mapping[str, str]) -> str:
-    """Return the address for metrics as `host:port`, or an empty string if none are wanted.
-
-    Raises:
-        HoldfastError: VALIDATION_ERROR.
-    """
-    given = environ.get(METRICS, "").strip()
-    if not given:
-        return ""
-    found = _ADDRESS.fullmatch(given)
-    if found is None or int(found["port"]) not in range(1, _LARGEST_PORT + 1):
-        raise HoldfastError(
-            ErrorCode.VALIDATION_ERROR,
-            f"environment variable {METRICS} is {given[:60]!r}",
-            hint="write a port such as 9464, or host:port such as 0.0.0.0:9464",
-        )
-    # Metrics name plans' kinds and error codes, and nobody is asked who they are: this machine only, unless told.
-    return f"{found['host'] or '127.0.0.1'}:{found['port']}"
-
-
-def next_address(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the setting for a child process: the next port."""
-    address = metrics_address(environ)
-    if not address:
-        return {}
-    host, _, port = address.rpartition(":")
-    return {METRICS: f"{host}:{int(port) + 1}"}
 
 
 def _endpoint(address: str) -> PrometheusConfig | None:

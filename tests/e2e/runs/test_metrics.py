@@ -6,6 +6,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from httpx import TransportError
@@ -43,23 +44,29 @@ def total(scraped: list[Sample], name: str, **labels: str) -> float:
     return sum(one.value for one in scraped if one.name == name and labels.items() <= one.labels.items())
 
 
-def two_free_ports() -> int:
-    """Return the first of two neighbouring ports that are free."""
+def free_ports(number: int) -> int:
+    """Return the first of so many neighbouring ports that are free."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+            sockets[0].bind(("127.0.0.1", 0))
+            port: int = sockets[0].getsockname()[1]
             try:
-                second.bind(("127.0.0.1", port + 1))
+                for offset, one in enumerate(sockets[1:], 1):
+                    one.bind(("127.0.0.1", port + offset))
             except (OSError, OverflowError):
                 continue
             return port
 
 
 async def test_metrics_equal_what_the_store_says(idle_bench: Bench) -> None:
-    """Of both processes of a worker: its control process, and the one that sends load, on the next port."""
-    bench, port = idle_bench, two_free_ports()
-    await bench.worker(HOLDFAST_METRICS=str(port))
+    """Of both processes of a worker: its control process, and the one that sends load, on the next port.
+
+    The run also shows that both are ready, and have the slots that the settings give them.
+    """
+    bench, port = idle_bench, free_ports(4)
+    slots = {"HOLDFAST_ACTIVITIES_AT_ONCE": "37", "HOLDFAST_WORKFLOWS_AT_ONCE": "23"}
+    await bench.worker(HOLDFAST_METRICS=str(port), HOLDFAST_HEALTH=str(port + 2), **slots)
 
     async def scrape(where: int) -> list[Sample]:
         async with http_client() as client:
@@ -75,7 +82,17 @@ async def test_metrics_equal_what_the_store_says(idle_bench: Bench) -> None:
 
     bench.lab.misbehave(SLOW_REPLAY)
     await until(fault_seen, "an open fault in the metrics")
-    assert total(await scrape(port), "holdfast_executions_active", kind=KIND.name) == 1
+    during = await scrape(port)
+    assert total(during, "holdfast_executions_active", kind=KIND.name) == 1
+    for worker, number in (("ActivityWorker", 37), ("WorkflowWorker", 23)):
+        slots_of = {"worker_type": worker}
+        free = total(during, "temporal_worker_task_slots_available", **slots_of)
+        assert free + total(during, "temporal_worker_task_slots_used", **slots_of) == number
+    async with http_client() as client:
+        for part in (port + 2, port + 3):
+            ready = await client.get(f"http://127.0.0.1:{part}/ready")
+            assert (ready.status_code, ready.json()) == (200, {"ready": True})
+            assert (await client.get(f"http://127.0.0.1:{part}/live")).status_code == 200
     bench.lab.misbehave(Misbehaviour())
     summary = await run.result()
     await bench.lock_ended(run)

@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
+from clients.telemetry.listening import HEALTH, METRICS, listen_address, next_addresses
 from domain.errors import ErrorCode, HoldfastError
-from operations.processes.telemetry import METRICS, metrics_address, next_address, set_up_telemetry
+from operations.processes.telemetry import set_up_telemetry
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from operations.processes.telemetry import METRICS, metrics_address, next_addres
     [("", ""), ("9464", "127.0.0.1:9464"), ("0.0.0.0:9464", "0.0.0.0:9464"), ("[::1]:9464", "[::1]:9464")],
 )
 def test_a_port_alone_is_one_of_this_machine(given: str, address: str) -> None:
-    assert metrics_address({METRICS: given}) == address
+    assert listen_address({METRICS: given}, METRICS) == address
 
 
 @pytest.mark.parametrize("given", ["soon", "0", "70000", "http://127.0.0.1:9464", "127.0.0.1:", "127.0.0.1:9464/x"])
@@ -37,5 +38,6 @@ def test_a_taken_port_is_named() -> None:
 
 
 def test_the_load_process_has_the_next_port() -> None:
-    assert next_address({METRICS: "0.0.0.0:9464"}) == {METRICS: "0.0.0.0:9465"}
-    assert next_address({}) == {}
+    given = {METRICS: "0.0.0.0:9464", HEALTH: "8080"}
+    assert next_addresses(given) == {METRICS: "0.0.0.0:9465", HEALTH: "127.0.0.1:8081"}
+    assert next_addresses({}) == {}

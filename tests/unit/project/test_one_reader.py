@@ -18,6 +18,8 @@ READERS = {
     "clients/kubernetes/connection.py": {"aiohttp"},
     "clients/load/wire.py": {"create_connection"},
     "clients/load/connection.py": {"httptools"},
+    # It answers, within aiohttp's own limits on what it is sent.
+    "clients/telemetry/health.py": {"aiohttp"},
 }
 """Libraries and calls that only these readers may use."""
 

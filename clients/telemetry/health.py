@@ -1,0 +1,74 @@
+"""Answers to probes: whether a worker lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from domain.errors import ErrorCode, HoldfastError
+
+PATIENCE = 4.0
+"""Seconds for all checks together. Kubernetes gives a probe 1 s unless told: set `timeoutSeconds: 5`."""
+
+Check = Callable[[], Awaitable[None]]
+"""Raises what is wrong."""
+
+
+@asynccontextmanager
+async def answering(address: str, checks: Mapping[str, Check]) -> AsyncIterator[None]:
+    """Answer `GET /live` and `GET /ready` at `host:port` inside the block.
+
+    `/live` is 200 as long as this process can answer. `/ready` is 200 when every check passes and else 503, with what
+    is wrong, by the check's name.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR when the address cannot be used.
+    """
+
+    async def live(_request: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def ready(_request: web.Request) -> web.Response:
+        wrong = {name: why for name, why in zip(checks, await _all(checks), strict=True) if why}
+        return web.json_response({"ready": not wrong, **wrong}, status=503 if wrong else 200)
+
+    app = web.Application()
+    app.add_routes([web.get("/live", live), web.get("/ready", ready)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await _listen(runner, address)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+    except OSError as error:
+        raise HoldfastError(
+            ErrorCode.VALIDATION_ERROR,
+            f"probes cannot be answered at {address}: {error.strerror or error}",
+            hint="set HOLDFAST_HEALTH to a free port, or to host:port",
+        ) from error
+
+
+async def _all(checks: Mapping[str, Check]) -> list[str]:
+    return await asyncio.gather(*(_wrong(check) for check in checks.values()))
+
+
+async def _wrong(check: Check) -> str:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await check()
+    except TimeoutError:
+        return f"no answer within {PATIENCE:g} s"
+    except Exception as error:
+        # Not its text: nobody who asks is asked who they are, and an error may quote an address or a name.
+        return str(error.code) if isinstance(error, HoldfastError) else type(error).__name__
+    return ""
