@@ -11,6 +11,7 @@ from clients.store.changes import Change, Report
 from clients.store.decoding import Damage
 from clients.store.engine import reading
 from clients.store.repositories.reported import never_failing
+from clients.store.uncancellable import uncancellable
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Repository:
             for change in changes:
                 self._shared.report(change)
 
+    @uncancellable
     async def _report_read(self, read: Callable[[AsyncSession], Awaitable[list[Change]]]) -> None:
         """Report what can be read of a change that was committed."""
         if self._reports:

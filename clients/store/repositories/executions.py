@@ -247,7 +247,9 @@ class Executions(Repository):
         """Count the runs without a recorded end, by kind."""
         counted = select(col(TaskExecution.kind), func.count()).where(under_way()).group_by(col(TaskExecution.kind))
         async with reading(self._engine) as work:
-            return {str(kind): int(number) for kind, number in await work.execute(counted)}
+            # Groups, not rows: whatever a row holds is counted.
+            groups = (await work.execute(counted)).all()
+        return {str(kind): int(number) for kind, number in groups}
 
     @uncancellable
     async def _list(self, wanted: Select[TaskExecution, str]) -> Rows[ExecutionRow]:
