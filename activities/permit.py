@@ -27,7 +27,7 @@ from typing import Any, Protocol, TypeVar
 from temporalio import activity
 
 from activities.base import WithTools, step
-from activities.clocks import server_now
+from activities.clocks import elapsed, server_now
 from activities.run.window_rows import why_foreign_row
 from activities.toolbox import Subject, Toolbox
 from domain.errors import ErrorCode, HoldfastError, Problem
@@ -222,10 +222,8 @@ def closes(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[A
     async def timed(self: S, order: T) -> R:
         found = await work(self, order)
         if isinstance(found, Closing):
-            info = activity.info()
-            self._tools.metrics.closed(
-                info.workflow_type or "", server_now() - info.scheduled_time, verified=found.verified
-            )
+            window = activity.info().workflow_type or ""
+            self._tools.metrics.closed(window, elapsed(), verified=found.verified)
         return found
 
     return _mark_duty(step(timed), Duty.CLOSES)

@@ -44,9 +44,8 @@ async def execution_ended(work: AsyncSession, execution_id: int) -> list[Change]
     now = row.finished_at or row.updated_at
     by = col(TestResult.outcome), col(TestResult.verdict)
     counted = select(*by, func.count()).where(col(TestResult.execution_id) == execution_id).group_by(*by)
-    cases = {
-        (str(outcome), str(verdict or "")): int(number) for outcome, verdict, number in await work.execute(counted)
-    }
+    groups = (await work.execute(counted)).all()
+    cases = {(str(outcome), str(verdict or "")): int(number) for outcome, verdict, number in groups}
     ended = ExecutionEnded(row.kind, row.run_status, row.verdict, row.recovery or "", now - row.started_at, cases)
     last = await _newest_phases(work, execution_id, 1)
     return [*(PhaseLeft(phase.phase, now - phase.entered_at) for phase in last), ended]
