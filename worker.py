@@ -190,9 +190,12 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
         AsyncExitStack() as stack,
     ):
         await stack.enter_async_context(shut(rails.closed_to))
-        tools.count(Metrics(Runtime.default().metric_meter))
-        if controls and tools.metrics.counts:
-            await stack.enter_async_context(standing(tools, timing))
+        tools.store.log_lines_too()
+        metrics = Metrics(Runtime.default().metric_meter)
+        if metrics.counts:
+            tools.count(metrics)
+            if controls:
+                await stack.enter_async_context(standing(tools, timing))
         activities = build_activities(tools, client, timing, search_attributes=search_attributes)
         if controls:
             await stack.enter_async_context(_control(client, settings, activities))

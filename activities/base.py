@@ -17,7 +17,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.clocks import Deadline, mark_beginning
-from activities.log_context import note_execution
+from activities.log_context import TELLS_FAILURE, note_execution
 from activities.toolbox import Toolbox
 from clients.await_end import await_end
 from clients.secrets.kept_out import without_secrets
@@ -90,6 +90,7 @@ def step(
     async def body(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
         mark_beginning()
         note_execution(args[0] if args else None)
+        TELLS_FAILURE.set(True)
         try:
             async with heartbeating():
                 # Results quote peers too, and the history keeps them for ever.
@@ -115,6 +116,7 @@ def step(
         except Exception as error:
             # A defect of ours. Its text may quote anything, even secrets, so only the error's type leaves the worker.
             activity.logger.exception("unexpected error in %s", activity.info().activity_type)
+            self._tools.metrics.failed(HoldfastError(ErrorCode.UNEXPECTED, type(error).__name__))
             text = f"unexpected {type(error).__name__} in {activity.info().activity_type}; the worker's log has details"
             attempts_left = activity.info().attempt < _UNEXPECTED_ATTEMPTS
             raise ApplicationError(text, type=ErrorCode.UNEXPECTED, non_retryable=not attempts_left) from None

@@ -9,6 +9,10 @@ EXECUTION: ContextVar[int | None] = ContextVar("execution", default=None)
 """The execution of the activity in progress. None outside of activities, and where an activity has none."""
 
 
+TELLS_FAILURE: ContextVar[bool] = ContextVar("tells_failure", default=False)
+"""Whether the activity in progress says why it fails. The SDK's record of that, with its trace, is then left out."""
+
+
 def note_execution(order: Any) -> None:
     """Remember the execution that an activity's order names, for the rest of this task."""
     named = getattr(order, "execution_id", None)

@@ -30,9 +30,12 @@ async def standing(tools: Toolbox, timing: Timing) -> AsyncIterator[None]:
             except HoldfastError as error:
                 tools.metrics.failed(error)
                 logger.warning("the gauges are old: %s", error)
+            except Exception:
+                # A defect of ours must not end this task unseen: the gauges would stay as they are for ever.
+                logger.exception("the gauges are old")
             await asyncio.sleep(POLLS * timing.poll.total_seconds())
 
-    tools.metrics.begin()
+    tools.metrics.begin([kind.name for kind in kinds()])
     keeping = asyncio.create_task(keep())
     try:
         yield

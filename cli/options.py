@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from cli.ui.resilience.pairs import PairShare
+from domain.units import parse_duration
+
+
+class Duration(click.ParamType[timedelta]):
+    """A duration such as `90s`, `10m` or `6h`."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Parse it."""
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
 """A plan file. `-` is standard input."""

@@ -64,8 +64,8 @@ SWEEPER_SCHEDULE_ID = "holdfast-sweeper"
 SWEEPER_WORKFLOW_ID = "holdfast-sweeper"
 
 
-SCHEDULED_SUFFIX_LENGTH = len("-2026-11-30T03:00:00Z")
-"""Characters that the server adds to the workflow id of a schedule, for each run that it starts."""
+SCHEDULED_SUFFIX = "-20__-__-__T__:__:__Z"
+"""What the server adds to the workflow id of a schedule for each run that it starts: its time, as a pattern of SQL."""
 
 SCHEDULED_BY = "TemporalScheduledById"
 """Search attribute of Temporal's own: the schedule that started a workflow."""

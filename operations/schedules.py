@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from pydantic import BaseModel
 from temporalio.api.common.v1 import Payload
@@ -24,6 +25,7 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleState,
     ScheduleUpdate,
+    ScheduleUpdateInput,
     WorkflowExecution,
 )
 from temporalio.common import SearchAttributeKey
@@ -159,7 +161,7 @@ async def create(client: Client, new: NewSchedule) -> None:
     try:
         await _create(client, new)
     except RPCError as error:
-        if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+        if error.status is not RPCStatusCode.INVALID_ARGUMENT or "spec" not in error.message:
             raise
         raise HoldfastError(
             ErrorCode.VALIDATION_ERROR,
@@ -180,7 +182,14 @@ async def _create(client: Client, new: NewSchedule) -> None:
                 hint=f"`holdfast schedule show {new.definition.name}` shows it; --replace puts this one in its place",
             ) from error
         # In place: if the server cannot use the new times, the old schedule goes on.
-        await client.get_schedule_handle(new.schedule_id).update(lambda _: ScheduleUpdate(schedule))
+        await client.get_schedule_handle(new.schedule_id).update(partial(_replaced, schedule))
+
+
+def _replaced(new: Schedule, old: ScheduleUpdateInput) -> ScheduleUpdate:
+    # A paused schedule stays paused: a new plan does not end a change freeze.
+    if old.description.schedule.state.paused:
+        new.state = old.description.schedule.state
+    return ScheduleUpdate(new)
 
 
 async def find(client: Client, given: str) -> tuple[ScheduleHandle, ScheduleDescription]:
@@ -234,7 +243,17 @@ async def every_schedule(client: Client) -> list[ScheduleFacts]:
     """Return every schedule of a definition, in the order of their ids."""
     prefixes = tuple(kind.workflow_id("") for kind in kinds())
     ids = [found.id async for found in await client.list_schedules() if found.id.startswith(prefixes)]
-    return [await facts_of(client, (await find(client, one))[1], LAST_VERDICTS) for one in sorted(ids)]
+    described = [await _described(client, one) for one in sorted(ids)]
+    return [await facts_of(client, found, LAST_VERDICTS) for found in described if found]
+
+
+async def _described(client: Client, schedule_id: str) -> ScheduleDescription | None:
+    try:
+        return await client.get_schedule_handle(schedule_id).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None  # Deleted since it was listed.
+        raise
 
 
 async def runs_of(client: Client, schedule_id: str, most: int) -> list[WorkflowExecution]:

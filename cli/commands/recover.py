@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,13 +14,13 @@ from activities.toolbox import opened_toolbox
 from cli.commands.recover_direct import recover_direct
 from cli.console import clear_errors, complain, say, say_json, survives_lost_output
 from cli.damage import damage_facts, damaged, with_damage
-from cli.options import AS_JSON
+from cli.options import AS_JSON, Duration
 from cli.ui.next_steps import after_recovery
 from clients.temporal.runs import RunDirectory
 from domain.errors import HoldfastError
 from domain.executions.outcome import ExitCode
 from domain.executions.windows import LedgerEntry
-from domain.units import format_duration, parse_duration
+from domain.units import format_duration
 from operations.connection import connect_quietly
 from operations.processes.interrupts import Interrupts
 from operations.recovery.recover import GONE, Recovered, Recoverer, chosen_rows, recover_each, under_way_rows
@@ -33,22 +32,12 @@ WITHIN = timedelta(minutes=2)
 _ELSE = "if Temporal or the store is gone, `holdfast recover --direct PLAN` asks the peers alone"
 
 
-class _Duration(click.ParamType[timedelta]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Include runs that are under way: they are asked to end first.")
 @click.option("--execution", "execution_id", type=int, metavar="ID", help="Only this run, by its number in `list`.")
 @click.option("--direct", type=click.Path(path_type=Path), metavar="PLAN",
               help="Close by name at the peers of this plan, without Temporal and the store.")  # fmt: skip
-@click.option("--within", type=_Duration(), default=format_duration(WITHIN), show_default=True,
+@click.option("--within", type=Duration(), default=format_duration(WITHIN), show_default=True,
               help="Time limit for closing one thing from here.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="With --direct: do not ask before touching what is not on this machine.")
 @AS_JSON

@@ -11,12 +11,12 @@ import click
 from temporalio.client import Client, ScheduleHandle
 
 from cli.console import clear_errors, one_line, say, say_json
-from cli.options import AS_JSON, CLEAN, PLAN, VERIFY_PAIRS, WAIT, YES
+from cli.options import AS_JSON, CLEAN, PLAN, VERIFY_PAIRS, WAIT, YES, Duration
 from cli.plans import confirm, is_our_lab, more_than_usual, valid_definition, warn_of_refusals
 from cli.ui.columns import aligned
 from domain.executions.execution import IfBusy, Leftovers
 from domain.executions.start_options import StartOptions
-from domain.units import parse_duration
+from domain.units import format_duration
 from operations import schedules
 from operations.connection import connect_quietly
 from operations.definitions import PlanFile
@@ -26,27 +26,16 @@ from operations.schedules import NewSchedule, ScheduledRun, ScheduleFacts, Times
 _HEADINGS = ("schedule", "times", "state", "next", "last verdicts")
 _NAME = click.argument("name", metavar="NAME")
 _SHOWN_TIMES = 3
-
-
-class Duration(click.ParamType[timedelta]):
-    """A duration such as `90s`, `10m` or `6h`."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Parse it."""
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+_SHORTEST = timedelta(minutes=1)
+"""Shortest interval of a schedule. No run is over sooner."""
 
 
 @click.group()
 def schedule() -> None:
     """Let runs start by themselves, on Temporal's schedules.
 
-    NAME is a plan's name or a schedule's id. A plan has at most one schedule. While a run is still going on, the next
-    one is left out.
+    NAME is a plan's name or a schedule's id. A plan has at most one schedule. While a run that it
+    started is still going on, the next one is left out.
     """
 
 
@@ -104,6 +93,8 @@ def create(
     """
     if not crons and every is None:
         raise click.UsageError("say when: --cron '0 3 * * 1-5', or --every 6h")
+    if every is not None and every < _SHORTEST:
+        raise click.UsageError(f"--every is at least {format_duration(_SHORTEST)}")
     file = valid_definition(plan)
     times = Times(crons, every, timezone, jitter, catch_up)
     options = StartOptions(

@@ -69,6 +69,8 @@ def _of_store(database_url: str) -> Iterator[Address]:
     ports = [url.port, *_values(url.query.get("port")), os.environ.get("PGPORT"), POSTGRESQL_PORT]
     hosts = [part for text in written if text for part in text.split(",")] or [LOOPBACK_HOST]
     for host in hosts:
+        if host.startswith(("/", "@")):
+            continue  # A socket in the file system, or one of Linux's without a file: no plan can name it.
         name, _, own = host.rpartition(":") if host.count(":") == 1 else (host, "", "")
         for port in [own, *ports]:
             with contextlib.suppress(ValueError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -56,6 +56,15 @@ def _cleaned(value: Any, secrets: Secrets) -> Any:
     return value
 
 
+@runtime_checkable
+class FormatsCleaned(Protocol):
+    """A formatter whose output has a syntax that redaction of the whole would break."""
+
+    def format_cleaned(self, record: logging.LogRecord, cleaned: Callable[[str], str]) -> str:
+        """Format a record whose sentences pass through `cleaned`."""
+        ...
+
+
 class _Redacting(logging.Formatter):
     """Formatter that redacts another formatter's output, tracebacks included."""
 
@@ -65,6 +74,8 @@ class _Redacting(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
+        if isinstance(self.inner, FormatsCleaned):
+            return self.inner.format_cleaned(record, self._secrets.redact)
         return self._secrets.redact(self.inner.format(record))
 
 

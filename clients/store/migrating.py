@@ -43,7 +43,7 @@ async def migrate(engine: AsyncEngine) -> None:
     Raises:
         HoldfastError: STORE_CONFLICT when the schema is newer than this code, else as `translated` does.
     """
-    with translated():
+    with translated(opening=True):
         async with engine.connect() as connection:
             current = await connection.run_sync(_is_current)
         if current:

@@ -22,6 +22,8 @@ class Shared:
     damage: Damage
     cleaned: Callable[[str], str] = str
     """What free text passes through before it is stored: it removes secrets. The worker sets it."""
+    logs_lines: bool = False
+    """Whether the lines of runs' logs are also lines of this process's log. The worker sets it."""
     report: Report | None = None
     """Told of every change that was committed, to count it. None: nobody counts."""
 
@@ -50,8 +52,9 @@ class Repository:
 
     def _report(self, *changes: Change) -> None:
         if self._shared.report is not None:
-            for change in changes:
-                self._shared.report(change)
+            with never_failing():
+                for change in changes:
+                    self._shared.report(change)
 
     @uncancellable
     async def _report_read(self, read: Callable[[AsyncSession], Awaitable[list[Change]]]) -> None:

@@ -71,6 +71,10 @@ class Store:
         """
         self._shared.cleaned = cleaned
 
+    def log_lines_too(self) -> None:
+        """Let new lines of runs' logs also be lines of this process's log, from now on."""
+        self._shared.logs_lines = True
+
     def report_changes(self, report: Report) -> None:
         """Tell `report` of every change that this store commits from now on."""
         self._shared.report = report

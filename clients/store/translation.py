@@ -19,8 +19,11 @@ _ACCESS_CLASS = "42"
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(*, opening: bool = False) -> Iterator[None]:
     """Turn the libraries' errors into ours, once, and keep the cause.
+
+    While a store is opened, a right that is lacking is final. Later it is not: an administrator may have revoked it by
+    mistake, and what is on is closed without the store until then.
 
     Raises:
         HoldfastError: STORE_UNAVAILABLE for everything that a retry may fix (database away, locked or full); NOT_FOUND
@@ -32,7 +35,7 @@ def translated() -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, SQLAlchemyError | OSError) and not _is_driver_error(error):
             raise
-        raise _translate(error) from error
+        raise _translate(error, opening) from error
 
 
 def _is_driver_error(error: Exception) -> bool:
@@ -40,14 +43,14 @@ def _is_driver_error(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] in ("asyncpg", "sqlite3", "aiosqlite")
 
 
-def _translate(error: Exception) -> HoldfastError:
+def _translate(error: Exception, opening: bool) -> HoldfastError:
     code = _code(error)
     reason = _describe(error)
     if code is ErrorCode.NOT_FOUND:
         return HoldfastError(code, "the store does not have the run or case that this row belongs to")
     if _state(error).startswith(_ACCESS_CLASS):
         return HoldfastError(
-            code,
+            ErrorCode.STORE_CONFLICT if opening else code,
             f"the database refuses the statement: {reason}",
             hint="the role lacks a right, or the tables are another version's: see docs/postgres.md, Roles",
         )
@@ -73,7 +76,7 @@ def _code(error: Exception) -> ErrorCode:
         return ErrorCode.NOT_FOUND
     # A value that the driver cannot even send raises its DataError, which is also a ValueError.
     unfit = isinstance(origin, ValueError) or isinstance(getattr(origin, "__cause__", None), ValueError)
-    if isinstance(error, IntegrityError | DataError) or state.startswith((*_DATA_CLASSES, _ACCESS_CLASS)) or unfit:
+    if isinstance(error, IntegrityError | DataError) or state.startswith(_DATA_CLASSES) or unfit:
         return ErrorCode.STORE_CONFLICT
     may_pass = not isinstance(error, SQLAlchemyError) or isinstance(
         error, DBAPIError | DisconnectionError | PoolTimeoutError

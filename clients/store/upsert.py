@@ -24,7 +24,10 @@ def _insert(work: AsyncSession, table: type[SQLModel]) -> Any:
 
 
 async def insert_missing(work: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]], *key: str) -> bool:
-    """Insert the rows whose natural key is new; leave existing rows unchanged. Return whether any row was new."""
+    """Insert the rows whose natural key is new; leave existing rows unchanged.
+
+    Returns whether a single row was new. Of several rows that is not known, and the answer may be True.
+    """
     if not rows:
         return False
     inserted = await work.execute(_insert(work, table).on_conflict_do_nothing(index_elements=list(key)), rows)

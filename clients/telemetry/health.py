@@ -31,8 +31,11 @@ async def answering(address: str, checks: Mapping[str, Check]) -> AsyncIterator[
     async def live(_request: web.Request) -> web.Response:
         return web.json_response({"live": True})
 
+    looks = [_Look(check) for check in checks.values()]
+
     async def ready(_request: web.Request) -> web.Response:
-        wrong = {name: why for name, why in zip(checks, await _all(checks), strict=True) if why}
+        found = await asyncio.gather(*(look.wrong() for look in looks))
+        wrong = {name: why for name, why in zip(checks, found, strict=True) if why}
         return web.json_response({"ready": not wrong, **wrong}, status=503 if wrong else 200)
 
     app = web.Application()
@@ -58,17 +61,25 @@ async def _listen(runner: web.AppRunner, address: str) -> None:
         ) from error
 
 
-async def _all(checks: Mapping[str, Check]) -> list[str]:
-    return await asyncio.gather(*(_wrong(check) for check in checks.values()))
+class _Look:
+    """One check, made once at a time however many ask: probes must not use up the connections of the work itself."""
 
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._task: asyncio.Task[str] | None = None
 
-async def _wrong(check: Check) -> str:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await check()
-    except TimeoutError:
-        return f"no answer within {PATIENCE:g} s"
-    except Exception as error:
-        # Not its text: nobody who asks is asked who they are, and an error may quote an address or a name.
-        return str(error.code) if isinstance(error, HoldfastError) else type(error).__name__
-    return ""
+    async def wrong(self) -> str:
+        """Return what is wrong, or an empty string. Takes at most `PATIENCE`, whatever the check does."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._made())
+        # Not cancelled: some of what checks call finishes whatever it has begun.
+        done, _ = await asyncio.wait({self._task}, timeout=PATIENCE)
+        return self._task.result() if done else f"no answer within {PATIENCE:g} s"
+
+    async def _made(self) -> str:
+        try:
+            await self._check()
+        except Exception as error:
+            # Not its text: nobody who asks is asked who they are, and an error may quote an address or a name.
+            return str(error.code) if isinstance(error, HoldfastError) else type(error).__name__
+        return ""

@@ -43,9 +43,16 @@ def next_addresses(environ: Mapping[str, str]) -> dict[str, str]:
     Raises:
         HoldfastError: VALIDATION_ERROR.
     """
-    found = {}
+    own, found = {}, {}
     for name in (METRICS, HEALTH):
         if address := listen_address(environ, name):
             host, _, port = address.rpartition(":")
-            found[name] = f"{host}:{int(port) + 1}"
+            own[name], found[name] = port, f"{host}:{int(port) + 1}"
+    nexts = {address.rpartition(":")[2] for address in found.values()}
+    if nexts & {*own.values(), str(_LARGEST_PORT + 1)} or len(nexts) < len(found):
+        raise HoldfastError(
+            ErrorCode.VALIDATION_ERROR,
+            f"{' and '.join(own)} leave no port for the process that sends load, which takes the next one of each",
+            hint="set them at least two ports apart, such as 9464 and 8080",
+        )
     return found

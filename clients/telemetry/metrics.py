@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import product
 from typing import Any
 
 from temporalio.common import MetricMeter
@@ -24,6 +25,7 @@ from clients.store.changes import (
     WindowEnded,
 )
 from domain.errors import ERRORS, ErrorClass, ErrorCode, HoldfastError
+from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
 
 PREFIX = "holdfast_"
@@ -31,6 +33,9 @@ PREFIX = "holdfast_"
 DURATION_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0)
 """Upper bounds of histograms of durations, in seconds."""
 
+_STARTED = "Executions whose record was created"
+_ENDED = "Executions whose end was recorded"
+_WINDOWS_ENDED = "Windows that were closed or given up on"
 _STORE_ERRORS = "Failed reads and writes of the store"
 _ERRORS = "Failed attempts, by the code of their error"
 _SWEEPS = "Sweeps that ended"
@@ -47,12 +52,20 @@ class Metrics:
         self._gauge = cache(lambda name, help_: meter.create_gauge(PREFIX + name, help_))
         self._seconds = cache(lambda name, help_: meter.create_histogram_timedelta(PREFIX + name, help_, "duration"))
 
-    def begin(self) -> None:
-        """Let the counters of alerts exist from the start: Prometheus sees no increase from nothing to 1."""
+    def begin(self, kinds: Iterable[str]) -> None:
+        """Let counters exist from the start: Prometheus sees no increase from nothing to 1."""
         for code in ErrorCode:
             if ERRORS[code].error_class is ErrorClass.DATABASE:
                 self._count("store_errors", _STORE_ERRORS, 0, code=code)
-        self._count("errors", _ERRORS, 0, code=ErrorCode.UNEXPECTED)
+            else:
+                self._count("errors", _ERRORS, 0, code=code)
+        for kind in kinds:
+            self._count("executions_started", _STARTED, 0, kind=kind)
+            for status, verdict, recovery in product(RunStatus, [*Verdict, "none"], Recovery):
+                ended = {"status": str(status), "verdict": str(verdict), "recovery": str(recovery)}
+                self._count("executions_ended", _ENDED, 0, kind=kind, **ended)
+        for window, state in product(WindowKind, (LedgerState.CLOSED, LedgerState.UNVERIFIED)):
+            self._count("windows_ended", _WINDOWS_ENDED, 0, kind=window, state=state)
         self._count("sweeps", _SWEEPS, 0)
         # Until the first sweep, as if there had been one: a worker that has just started is no silent sweeper.
         self._swept_now()
@@ -66,13 +79,13 @@ class Metrics:
         """Count a change of the store."""
         match change:
             case ExecutionCreated(kind):
-                self._count("executions_started", "Executions whose record was created", 1, kind=kind)
+                self._count("executions_started", _STARTED, 1, kind=kind)
             case ExecutionEnded():
                 self._ended(change)
             case PhaseLeft(phase, took):
                 self._took("phase_duration", "Time that runs spent in a phase", took, phase=phase)
             case WindowEnded(kind, state):
-                self._count("windows_ended", "Windows that were closed or given up on", 1, kind=kind, state=state)
+                self._count("windows_ended", _WINDOWS_ENDED, 1, kind=kind, state=state)
             case RequestsStored(requests, errors, late_starts):
                 self._count("requests", "Requests of the load test, errors included", requests)
                 self._count("request_errors", "Requests of the load test that failed", errors)
@@ -80,7 +93,7 @@ class Metrics:
 
     def _ended(self, change: ExecutionEnded) -> None:
         named = {"kind": change.kind, "status": change.status, "verdict": change.verdict or "none"}
-        self._count("executions_ended", "Executions whose end was recorded", 1, **named, recovery=change.recovery)
+        self._count("executions_ended", _ENDED, 1, **named, recovery=change.recovery)
         self._took("execution_duration", "Time from an execution's record to its end", change.took, **named)
         for (outcome, verdict), number in change.cases.items():
             about = "Cases of ended runs"

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from temporalio import activity, workflow
 
-from activities.log_context import EXECUTION
+from activities.log_context import EXECUTION, TELLS_FAILURE
 from domain.control_characters import visible
 from domain.errors import ErrorCode, HoldfastError
 
@@ -36,8 +36,8 @@ No text can then forge a line that looks like an entry.
 _IN_ID = re.compile(r"(?:recording|calls|fault|rules|load|pairs|pair)/(\d{1,16})(?:/.*)?", re.DOTALL)
 """Workflow ids of windows and pages, which name their execution."""
 
-_TOLD_ALREADY = "ActivityFailure"
-"""The SDK's own record of an activity that failed. `activities.base.step` has already said why, in one line."""
+_FAILURE = "ActivityFailure"
+"""The SDK's own record of an activity that failed, with a stack trace."""
 
 
 class LogFormat(StrEnum):
@@ -111,7 +111,7 @@ class _AddPlace(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.place = place_of(record)
-        return getattr(record, "__temporal_error_identifier", "") != _TOLD_ALREADY
+        return not (getattr(record, "__temporal_error_identifier", "") == _FAILURE and TELLS_FAILURE.get())
 
 
 class LineFormatter(logging.Formatter):
@@ -137,18 +137,22 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record, with its exception and stack."""
+        return self.format_cleaned(record, str)
+
+    def format_cleaned(self, record: logging.LogRecord, cleaned: Callable[[str], str]) -> str:
+        """Format a record whose sentences pass through `cleaned`. Ids stay as they are, and the JSON stays JSON."""
         facts: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": cleaned(record.getMessage()),
         }
         place = getattr(record, "place", None)
         facts |= place.model_dump(exclude_none=True) if place else {}
         if record.exc_info:
-            facts["error"] = self.formatException(record.exc_info)
+            facts["error"] = cleaned(self.formatException(record.exc_info))
         if record.stack_info:
-            facts["stack"] = self.formatStack(record.stack_info)
+            facts["stack"] = cleaned(self.formatStack(record.stack_info))
         # ASCII: line ends of every kind and characters that steer a terminal are escaped.
         return json.dumps(facts)
 
@@ -169,7 +173,10 @@ def log_to_stderr(environ: Mapping[str, str]) -> None:
     usual = LogFormat.TEXT if sys.stderr is not None and sys.stderr.isatty() else LogFormat.JSON
     if _setting(environ, FORMAT, LogFormat, usual) is LogFormat.JSON:
         handler.setFormatter(JsonFormatter())
-    logging.getLogger().setLevel(_setting(environ, LEVEL, LogLevel, LogLevel.INFO).value.upper())
+    level = _setting(environ, LEVEL, LogLevel, LogLevel.INFO)
+    # At DEBUG, libraries log what they send and receive: headers, and the parameters of statements.
+    logging.getLogger().setLevel(logging.INFO if level is LogLevel.DEBUG else level.value.upper())
+    logging.getLogger("holdfast").setLevel(level.value.upper())
 
 
 def _setting(environ: Mapping[str, str], name: str, kind: type[S], usual: S) -> S:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from clients.load import loop as load_loop
 from clients.settings import Settings
+from clients.telemetry.listening import next_addresses
 from clients.temporal.connection import connect_patiently
 from domain.errors import HoldfastError
 from domain.names import load_queue
@@ -78,6 +79,8 @@ async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
     control = ControlProcess.of_this_process()
     control.die_with_control_worker()
     settings = Settings.from_environment(os.environ)
+    if load_apart:
+        next_addresses(os.environ)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in signals_to_handle():

@@ -28,7 +28,8 @@ async def find_run(client: Client, given: str) -> Run:
             # NOT_FOUND may also mean that the server does not have our Temporal namespace.
             if error.status is not RPCStatusCode.NOT_FOUND or "amespace" in error.message:
                 raise server_error(error) from error
-        found += await _newest_scheduled(client, workflow_id)
+        if workflow_id != given:  # A full workflow id is that run, and no other.
+            found += await _newest_scheduled(client, workflow_id)
     if not found:
         message = f"the Temporal server has no run {' or '.join(possible_ids(given))}"
         raise HoldfastError(ErrorCode.NOT_FOUND, message)
@@ -40,6 +41,7 @@ async def find_run(client: Client, given: str) -> Run:
 async def _newest_scheduled(client: Client, workflow_id: str) -> list[WorkflowExecution]:
     try:
         return await runs_of(client, workflow_id, 1)
-    except RPCError:
-        # A server without advanced visibility. The run itself is still found by its full id.
-        return []
+    except RPCError as error:
+        if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED):
+            return []  # A server without advanced visibility. A scheduled run is still found by its full id.
+        raise server_error(error) from error

@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -27,7 +27,7 @@ from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing, insert_under_own_id
 from domain.errors import ERRORS, ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Execution, ExecutionRecord, NewRecord, RunStatus, StepChange, Verdict
-from domain.names import SCHEDULED_SUFFIX_LENGTH, record_id
+from domain.names import SCHEDULED_SUFFIX, record_id
 from domain.plans.canonical import canonical_json, content_id, sha256
 from domain.plans.environments import environment_of
 from domain.plans.lenient import LenientPlan, read_leniently
@@ -355,9 +355,8 @@ def _timing(text: str) -> Timing:
 
 def _is_scheduled(workflow_id: str) -> ColumnElement[bool]:
     """Whether a run was started by the schedule of this workflow id: the server adds the time to it."""
-    column = col(TaskExecution.workflow_id)
-    length = len(workflow_id) + SCHEDULED_SUFFIX_LENGTH
-    return and_(column.startswith(f"{workflow_id}-20", autoescape=True), func.length(column) == length)
+    escaped = workflow_id.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return col(TaskExecution.workflow_id).like(escaped + SCHEDULED_SUFFIX, escape="\\")
 
 
 def _lenient(row: TaskExecution, snapshot: PlanSnapshot | None) -> LenientPlan:

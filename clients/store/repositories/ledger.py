@@ -114,8 +114,10 @@ class LedgerRows(Repository):
         ended: list[Change] = []
         async with writing(self._engine) as work:
             if self._reports:
+                # In a transaction of its own: on PostgreSQL, a statement that fails ends the one that it is in.
                 with never_failing():
-                    ended = await window_ended(work, change)
+                    async with work.begin_nested():
+                        ended = await window_ended(work, change)
             await work.execute(open_row.values(**facts))
             if await work.get(Ledger, (change.window_id, change.run_id)) is None:
                 raise HoldfastError(

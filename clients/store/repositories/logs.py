@@ -47,7 +47,7 @@ class Logs(Repository):
 
     @uncancellable
     async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
-        """Append a line; per run and key, the first stays. A new line is also one of this process's log."""
+        """Append a line; per run and key, the first stays. A new line may also be one of this process's log."""
         cleaned = self._cleaned(message)
         line = select(TaskExecutionLog).where(
             col(TaskExecutionLog.execution_id) == execution_id, col(TaskExecutionLog.entry_key) == key
@@ -74,7 +74,7 @@ class Logs(Repository):
 
         async with writing(self._engine) as work:
             stored = await insert_under_own_id(work, TaskExecutionLog, made_row, line)
-        if stored.id in made:
+        if self._shared.logs_lines and stored.id in made:
             logger.log(_LEVELS[level], "%s", cleaned, extra={"execution": execution_id})
 
     @uncancellable

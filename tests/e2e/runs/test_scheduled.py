@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from domain.resilience.kind import KIND
 from operations import schedules
 from operations.definitions import PlanFile, validate_definition
 from operations.runs.find import find_run
@@ -34,7 +33,6 @@ async def test_a_scheduled_run_is_found_by_its_plan_with_its_verdict(bench: Benc
         row = await find_stored_run(bench.store, bench.name)
         assert run.workflow_id == found.id == row.workflow_id
         assert row.plan == bench.name
-        assert (await bench.store.executions.latest_of(f"{KIND.workflow_id(bench.name)}-")) is None
         assert bench.lab.state().clean
     finally:
         await handle.delete()

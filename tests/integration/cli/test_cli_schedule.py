@@ -77,6 +77,7 @@ async def test_a_plan_has_one_schedule_at_a_time(scheduled: Callable[..., str], 
     assert (await invoke(*create, "--every", "1h", "--replace")).exit_code == 0
     assert (await shown(name))["times"] == "every 1h"
     assert (await invoke(*create)).exit_code == 2
+    assert (await invoke(*create, "--every", "0s", "--replace")).exit_code == 2
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -113,8 +114,10 @@ async def test_a_schedule_is_paused_resumed_and_deleted(scheduled: Callable[...,
     name = scheduled()
     assert (await invoke("schedule", "create", f"{name}.yaml", "--every", "24h")).exit_code == 0
     assert (await invoke("schedule", "pause", name, "--reason", "change freeze")).exit_code == 0
+    # A new plan does not end the freeze.
+    assert (await invoke("schedule", "create", f"{name}.yaml", "--every", "12h", "--replace")).exit_code == 0
     facts = await shown(name)
-    assert (facts["paused"], facts["next_at"]) == (True, [])
+    assert (facts["times"], facts["paused"], facts["next_at"]) == ("every 12h", True, [])
     assert facts["note"].endswith(": change freeze")
     assert (await invoke("schedule", "resume", name)).exit_code == 0
     facts = await shown(name)

@@ -23,6 +23,7 @@ from clients.settings import Settings
 from clients.temporal.embedded import RunningServer, embedded_server
 from clients.temporal.embedded_settings import DevServerSettings
 from clients.temporal.listening_ports import ports_of_servers_at
+from domain.addresses import address_in
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
 from tests.support.http import http_client
@@ -108,6 +109,7 @@ def test_ports_of_other_programs_are_not_taken_for_the_servers(free_port: int) -
             ["db1.internal:1111", "db2.internal:5432"],
         ),
         ("postgresql+asyncpg:///x", ["localhost:5432"]),
+        ("postgresql+asyncpg://postgres@/x?host=%2Ftmp%2Fsockets", []),
         ("postgresql+asyncpg://u@[2001:db8::9]:5433/x", ["[2001:db8::9]:5433"]),
         ("nonsense", []),
     ],
@@ -118,6 +120,8 @@ def test_the_store_is_never_reached(url: str, expected: list[str], monkeypatch: 
     found = own_addresses("temporal.internal:7233", url)
     assert {*expected, "temporal.internal:7233", "localhost:7233", "localhost:8233"} <= set(found)
     assert own_addresses("temporal.internal", url)
+    # Each is an address that plans can be compared with.
+    assert {str(address_in(one)) for one in found} == set(found)
 
 
 class Counting(asyncio.Protocol):

@@ -14,7 +14,9 @@ import pytest
 from temporalio import activity
 from temporalio.testing import ActivityEnvironment
 
-from activities.log_context import EXECUTION, note_execution
+from activities.log_context import EXECUTION, TELLS_FAILURE, note_execution
+from clients.secrets.kept_out import kept_out_of_logs
+from clients.secrets.values import Secrets
 from clients.store.read_models import LogLevel as StoredLevel
 from clients.store.store import Store
 from domain.control_characters import STEERING
@@ -95,15 +97,20 @@ async def test_a_window_names_its_execution(stream: io.StringIO) -> None:
 async def test_the_reason_of_a_failed_attempt_is_logged_once(stream: io.StringIO) -> None:
     """Without the SDK's own record of it, which adds only a stack trace."""
     failed = {"__temporal_error_identifier": "ActivityFailure"}
-    logging.getLogger("temporalio.activity").warning("Completing activity as failed", extra=failed)
-    logging.getLogger("temporalio.activity").warning("another one")
-    assert [line["message"] for line in lines(stream)] == ["another one"]
+    log = logging.getLogger("temporalio.activity")
+    log.warning("before any step", extra=failed)
+    TELLS_FAILURE.set(True)
+    log.warning("Completing activity as failed", extra=failed)
+    log.warning("another one")
+    assert [line["message"] for line in lines(stream)] == ["before any step", "another one"]
 
 
 async def test_a_runs_log_is_in_the_workers_log(stream: io.StringIO, tmp_path: Any) -> None:
     """Each line once, however often it is written, with its execution and a level to alarm on."""
     store = await Store.open(put_database(tmp_path / "holdfast.db"))
     run = (await new_execution(store)).execution_id
+    await store.logs.add(run, "begun", StoredLevel.WARN, "before the worker asked for it")
+    store.log_lines_too()
     for _ in range(2):
         await store.logs.add(run, "left", StoredLevel.ERROR, "a fault was not seen to end")
     await store.close()
@@ -118,6 +125,16 @@ def test_text_names_the_place_at_the_end_of_the_line() -> None:
     record = logging.makeLogRecord({"name": "holdfast.run", "levelname": "INFO", "msg": "phase DONE", "execution": 7})
     _AddPlace().filter(record)
     assert LineFormatter().format(record).endswith("INFO holdfast.run: phase DONE [execution 7]")
+
+
+def test_a_secret_is_removed_and_the_line_stays_json(stream: io.StringIO) -> None:
+    """Also one that is a part of an id: that is what things are switched off by."""
+    secrets = Secrets({"HOLDFAST_SECRET_PIN": "1234"})
+    secrets.know("${env:HOLDFAST_SECRET_PIN}")
+    with kept_out_of_logs(secrets):
+        logging.getLogger("holdfast.test").warning("the pin 1234 is wrong", extra={"execution": 9912345678})
+    [line] = lines(stream)
+    assert (line["message"], line["execution"]) == ("the pin [redacted] is wrong", 9912345678)
 
 
 @contextmanager

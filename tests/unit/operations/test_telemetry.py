@@ -41,3 +41,10 @@ def test_the_load_process_has_the_next_port() -> None:
     given = {METRICS: "0.0.0.0:9464", HEALTH: "8080"}
     assert next_addresses(given) == {METRICS: "0.0.0.0:9465", HEALTH: "127.0.0.1:8081"}
     assert next_addresses({}) == {}
+
+
+@pytest.mark.parametrize(("metrics", "health"), [("9464", "9465"), ("9465", "9464"), ("9464", "9464"), ("65535", "")])
+def test_ports_that_leave_none_for_the_load_process_are_refused(metrics: str, health: str) -> None:
+    with pytest.raises(HoldfastError, match=METRICS) as raised:
+        next_addresses({METRICS: metrics, HEALTH: health})
+    assert raised.value.code is ErrorCode.VALIDATION_ERROR

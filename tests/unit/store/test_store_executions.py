@@ -113,6 +113,23 @@ FAILED = {
 }
 
 
+async def test_a_plans_name_stands_for_the_runs_of_its_schedule(store: Store) -> None:
+    """The server adds the time to their ids. A plan whose own name ends like that is another plan."""
+    first = "resilience-test/shop_50%"
+    for number, workflow_id in enumerate(
+        [
+            first,
+            f"{first}-2026-11-30T03:00:00Z",
+            f"{first}-2026-full-regression",
+            "resilience-test/shopx50y-2026-11-30T03:00:00Z",
+        ]
+    ):
+        await new_execution(store, run_id=f"run-{number}", workflow_id=workflow_id)
+    newest = await store.executions.latest_of(first)
+    assert newest is not None
+    assert newest.workflow_id == f"{first}-2026-11-30T03:00:00Z"
+
+
 async def test_a_repeated_ending_changes_only_its_time_of_writing(store: Store, run: int) -> None:
     """The stored verdict is kept."""
     await store.executions.set_verdict(run, Verdict.PASSED)

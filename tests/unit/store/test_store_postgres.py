@@ -59,7 +59,8 @@ async def test_a_worker_needs_no_right_to_change_tables(documented: URL) -> None
     with pytest.raises(HoldfastError, match="must be owner") as refused:
         async with reading(store.engine) as work:
             await work.execute(text("DROP TABLE task_execution CASCADE"))
-    assert refused.value.code is ErrorCode.STORE_CONFLICT
+    # Not final: an administrator may have revoked a right by mistake, and closing waits for nobody.
+    assert refused.value.code is ErrorCode.STORE_UNAVAILABLE
     await store.close()
 
 
