@@ -70,7 +70,7 @@ async def test_commands_read_a_run_from_postgresql(bench: Bench) -> None:
     plan.write_text(json.dumps(bench.small_plan()))
     ran = await holdfast(bench, "run", str(plan), "--yes", "--quiet", "--json", "-")
     assert ran.code == 0, ran.err
-    execution_id = ran.facts["execution_id"]
+    execution_id = ran.facts["summary"]["execution_id"]
 
     listed = await holdfast(bench, "list", "--json")
     assert [row["execution_id"] for row in listed.facts] == [execution_id]

@@ -22,7 +22,7 @@ from domain.names import WorkflowType
 from domain.resilience.model import ResilienceSummary
 from lab import Kind, Lab, LabSettings, Topology
 from tests.support.paths import ROOT
-from tests.support.runs.bench import THIS_MACHINE, Bench, until
+from tests.support.runs.bench import ASK_EVERY, THIS_MACHINE, Bench, until
 
 PATIENCE = 150
 """Seconds until a place counts as never reached.
@@ -196,7 +196,7 @@ class Duo(Bench):
         async def polled() -> bool:
             return bool((await self.temporal.workflow_service.describe_task_queue(request)).pollers)
 
-        await until(polled, f"a worker on {self.settings.task_queue}", PATIENCE)
+        await until(polled, f"a worker on {self.settings.task_queue}", PATIENCE, every=ASK_EVERY)
 
     @property
     def said(self) -> str:

@@ -15,7 +15,7 @@ from domain.names import WorkflowType
 from domain.resilience.model import Phase
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.leaks.duo import PAIR, PATIENCE
-from tests.support.runs.bench import until
+from tests.support.runs.bench import ASK_EVERY, until
 
 Run = WorkflowHandle[Any, Any]
 
@@ -192,5 +192,5 @@ async def reached(client: Client, run: Run, stage: Stage) -> Run:
                 return handle
         return None
 
-    found: Run = await until(look, f"{stage.activity} of {run.id}", PATIENCE)
+    found: Run = await until(look, f"{stage.activity} of {run.id}", PATIENCE, every=ASK_EVERY)
     return found
