@@ -51,7 +51,7 @@ test-all: test  ## everything, the exhaustive tests included
 	@$(BIN)/python -m pytest -p tests.support.scheduling -n $(PARALLEL_EXHAUSTIVE) --dist loadscope -m exhaustive
 
 test-share: $(BIN)/.dev  ## a share of the exhaustive tests, 15 minutes of them (SHARE=30m): touched folders first
-	@$(BIN)/python -m pytest -p tests.support.scheduling -p tests.support.share --share $(SHARE) -n $(PARALLEL_EXHAUSTIVE) --dist loadscope -m exhaustive
+	@$(BIN)/python -m pytest -p tests.support.scheduling -p tests.support.share --share $(SHARE) -n $(PARALLEL_EXHAUSTIVE) --dist loadscope --no-loadscope-reorder -m exhaustive
 
 soak: $(BIN)/.dev  ## random troubles until the time is over (SOAK=10m, SEED=random); ends with figures and what went wrong
 	@$(BIN)/python -m tests.leaks.soak

@@ -35,7 +35,7 @@ class Timing(Contract):
     """Silence after which an activity is given to another worker."""
     retry_initial: Interval = timedelta(seconds=1)
     """First retry back-off, doubled each time: 1, 2, 4 s."""
-    store_retry: Interval = timedelta(seconds=5)
+    store_retry: Interval = timedelta(seconds=10)
     """Pause before an activity asks a store again that was away. Four attempts outlast the restart of a database
     (`docs/postgres.md`)."""
     call_timeout: Interval = timedelta(seconds=30)
@@ -73,7 +73,7 @@ class Timing(Contract):
             stability_poll=timedelta(milliseconds=50),
             heartbeat_timeout=timedelta(seconds=3),
             retry_initial=timedelta(milliseconds=100),
-            store_retry=timedelta(seconds=4),
+            store_retry=timedelta(seconds=5),
             call_timeout=timedelta(seconds=10),
             rollout=timedelta(seconds=2),
             upsert_base=timedelta(seconds=20),

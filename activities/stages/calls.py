@@ -74,14 +74,15 @@ class CallActivities:
                 ANALYZE_FAILED when a service that the request reaches cannot be recorded.
         """
         subject = permit.subject
+        # Until the first round has been read, the calls under every failure are unknown. This is stored before anything
+        # is done, so that a store that is away for a moment costs another attempt, and not the run.
+        unread = CallRound(round=1, complete=False, detail=NEVER_READ)
+        await self._tools.store.calls.save_round(order.execution_id, unread)
+        needed = {call.service for call in await self._tools.store.traffic.recorded_calls(order.execution_id)}
         try:
             # An earlier attempt's worker died: stop what it began.
             if activity.info().attempt > 1:
                 await self._stop_earlier(subject)
-            # Until the first round has been read, the calls under every failure are unknown.
-            unread = CallRound(round=1, complete=False, detail=NEVER_READ)
-            await self._tools.store.calls.save_round(order.execution_id, unread)
-            needed = {call.service for call in await self._tools.store.traffic.recorded_calls(order.execution_id)}
             await self._refuse_recorded(subject)
             await finish_despite_cancel(self._start_all(subject, needed))
         except HoldfastError as error:

@@ -49,11 +49,13 @@ class RulesActivities:
         """
         subject = permit.subject
         order = _within_the_plan(order, subject.plan)
+        # Read before anything is done, so that a store that is away for a moment costs another attempt and not the run.
+        rules = await self._rules(subject, order)
         try:
             if activity.info().attempt > 1:
                 # Delete what the earlier attempt did, or what the proxy is still doing for it.
                 await self._remove_earlier(subject, order)
-            return await self._upsert(subject, order)
+            return await self._upsert(subject, order, rules)
         except HoldfastError as error:
             raise NotRepeatedError.of(error) from error
 
@@ -64,7 +66,7 @@ class RulesActivities:
         if not closing.verified:
             raise HoldfastError(ErrorCode.RULES_REJECTED, f"an earlier attempt left rules behind: {closing.detail}")
 
-    async def _upsert(self, subject: Subject, order: RulesOrder) -> RulesUpserted:
+    async def _upsert(self, subject: Subject, order: RulesOrder, rules: list[Rule]) -> RulesUpserted:
         client = self._tools.proxy(subject.plan)
         # A rule on top of an existing sidecar would make it forward to itself.
         for service in order.services:
@@ -75,7 +77,6 @@ class RulesActivities:
                     f"{service} still has a sidecar of session {check.recording_id}; rules on top of it would break it",
                     hint=f"see {subject.plan.system.proxy}/api/interceptions/active",
                 )
-        rules = await self._rules(subject, order)
         await finish_despite_cancel(
             client.upsert_rules(
                 namespace=subject.namespace,
@@ -86,7 +87,8 @@ class RulesActivities:
             )
         )
         message = f"{len(rules)} rules for {len(order.services)} services upserted as {subject.execution.record_id}"
-        await self._tools.store.logs.add(order.execution_id, "rules:upserted", LogLevel.INFO, message)
+        # Not `store.logs`: what is on is on, and an upsert is not repeated because its line cannot be written.
+        await self._tools.notes.add(order.execution_id, "rules:upserted", LogLevel.INFO, message)
         return RulesUpserted(
             record_id=subject.execution.record_id,
             rules=len(rules),

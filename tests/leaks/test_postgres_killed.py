@@ -93,7 +93,7 @@ async def survived(
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(450)
+@pytest.mark.timeout(900)
 async def test_runs_outlive_their_database(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed, server: PostgresServer
 ) -> None:

