@@ -134,7 +134,8 @@ def run_to_exit_code(serving: Coroutine[Any, Any, None], *, sends_load: bool = F
         serving.close()
         logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
         return 3
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # It logs every request at INFO.
+    for name in ("httpx", "alembic"):  # At INFO, they log every request, and every plugin that they set up.
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with private_bytecode_cache():
             (load_loop.run if sends_load else asyncio.run)(serving)

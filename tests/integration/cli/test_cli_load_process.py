@@ -105,8 +105,8 @@ async def test_a_worker_sends_its_load_from_a_separate_process(holdfast: Start, 
 async def test_each_part_can_run_alone(holdfast: Start, server: RunningServer, queue: str) -> None:
     """Each may run on its own machine, as often as wanted."""
     control, load = await holdfast("worker", "--only", "control"), await holdfast("worker", "--only", "load")
-    assert f"worker ready on {queue}\n" in await control.until("worker ready", patience=60)
-    assert f"worker ready on {queue}-load\n" in await load.until("worker ready", patience=60)
+    assert f'"worker ready on {queue}"' in await control.until("worker ready", patience=60)
+    assert f'"worker ready on {queue}-load"' in await load.until("worker ready", patience=60)
     control.signal(signal.SIGTERM)
     load.signal(signal.SIGINT)
     assert (await control.end(), await load.end()) == (0, 0)

@@ -26,7 +26,7 @@ from operations.processes.log_lines import JsonFormatter, LineFormatter, _AddPla
 from tests.support.store.samples import new_execution
 from tests.support.store.template import put_database
 
-HOSTILE = '"}\n{"level": "error"}\r\x1b[2J\u2028\u202e\ud800'
+HOSTILE = '"}\n{"level": "error"}\r\x1b[2J\u2028\u202e'
 
 
 @pytest.fixture
