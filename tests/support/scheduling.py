@@ -1,4 +1,4 @@
-"""How tests are handed out to processes: the longest first, one by one, and some modules as a whole."""
+"""How tests are handed out to processes: very long ones first, one by one, and some modules as a whole."""
 
 from __future__ import annotations
 
@@ -33,14 +33,18 @@ def shares(file: str, scope: str) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the tests that may take longest: for one that is begun last, all but one process would wait."""
+    """Begin with the few tests that take very long: for one that is begun last, all but one process would wait."""
     if config.getoption("share", None) is None:  # A share has an order of its own.
-        items.sort(key=_limit, reverse=True)
+        items.sort(key=_takes_very_long, reverse=True)
 
 
-def _limit(item: pytest.Item) -> float:
+VERY_LONG = 1_000
+"""Seconds of a test's time limit. Such tests mostly wait, so that they may begin side by side."""
+
+
+def _takes_very_long(item: pytest.Item) -> bool:
     marker = item.get_closest_marker("timeout")
-    return float(marker.args[0]) if marker and marker.args else 0.0
+    return bool(marker and marker.args and marker.args[0] >= VERY_LONG)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneByOne | None:

@@ -75,7 +75,7 @@ async def test_commands_read_a_run_from_postgresql(bench: Bench) -> None:
     listed = await holdfast(bench, "list", "--json")
     assert [row["execution_id"] for row in listed.facts] == [execution_id]
     shown = await holdfast(bench, "status", bench.name)
-    assert (shown.code, "recovery: verified" in shown.out) == (0, True)
+    assert (shown.code, "recovery verified" in shown.out) == (0, True)
     reported = await holdfast(bench, "report", bench.name, "--json", "-")
     assert reported.facts["execution_id"] == execution_id
     assert bench.lab.state().clean
