@@ -77,5 +77,5 @@ async def test_commands_read_a_run_from_postgresql(bench: Bench) -> None:
     shown = await holdfast(bench, "status", bench.name)
     assert (shown.code, "recovery verified" in shown.out) == (0, True)
     reported = await holdfast(bench, "report", bench.name, "--json", "-")
-    assert reported.facts["execution_id"] == execution_id
+    assert reported.facts["run"]["execution_id"] == execution_id
     assert bench.lab.state().clean
