@@ -17,7 +17,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.clocks import Deadline, mark_beginning
-from activities.log_context import TELLS_FAILURE, note_execution
+from activities.log_context import LOGS_FAILURE, note_execution
 from activities.toolbox import Toolbox
 from clients.await_end import await_end
 from clients.secrets.kept_out import without_secrets
@@ -90,7 +90,7 @@ def step(
     async def body(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
         mark_beginning()
         note_execution(args[0] if args else None)
-        TELLS_FAILURE.set(True)
+        LOGS_FAILURE.set(True)
         try:
             async with heartbeating():
                 # Results quote peers too, and the history keeps them for ever.

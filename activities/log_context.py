@@ -9,8 +9,8 @@ EXECUTION: ContextVar[int | None] = ContextVar("execution", default=None)
 """The execution of the activity in progress. None outside of activities, and where an activity has none."""
 
 
-TELLS_FAILURE: ContextVar[bool] = ContextVar("tells_failure", default=False)
-"""Whether the activity in progress says why it fails. The SDK's record of that, with its trace, is then left out."""
+LOGS_FAILURE: ContextVar[bool] = ContextVar("logs_failure", default=False)
+"""Whether the activity in progress logs the reason of its failure. The SDK's record of it is then a duplicate."""
 
 
 def note_execution(order: Any) -> None:

@@ -64,9 +64,6 @@ SWEEPER_SCHEDULE_ID = "holdfast-sweeper"
 SWEEPER_WORKFLOW_ID = "holdfast-sweeper"
 
 
-SCHEDULED_SUFFIX = "-20__-__-__T__:__:__Z"
-"""What the server adds to the workflow id of a schedule for each run that it starts: its time, as a pattern of SQL."""
-
 SCHEDULED_BY = "TemporalScheduledById"
 """Search attribute of Temporal's own: the schedule that started a workflow."""
 
@@ -127,6 +124,15 @@ def pairs_workflow_id(execution: Execution, page: int) -> str:
 def pair_fault_workflow_id(execution: Execution, case_index: int, service: str) -> str:
     """Return the id of the window for one fault of a pair."""
     return f"pair/{execution.execution_id}/{case_index}/{service}"
+
+
+_OF_EXECUTION = re.compile(r"(?:recording|calls|fault|rules|load|pairs|pair)/([0-9]{1,16})(?:/.*)?", re.DOTALL)
+
+
+def execution_in(workflow_id: str) -> int | None:
+    """Return the execution that the id of a window or a page names. None for all other workflow ids."""
+    found = _OF_EXECUTION.fullmatch(workflow_id)
+    return int(found[1]) if found else None
 
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -210,6 +210,31 @@ async def find(client: Client, given: str) -> tuple[ScheduleHandle, ScheduleDesc
     )
 
 
+async def pause(client: Client, given: str, reason: str) -> None:
+    """Let a schedule start no more runs.
+
+    Raises:
+        HoldfastError: NOT_FOUND, or what the server's error means.
+    """
+    note = f"paused by {operator_name()}" + (f": {reason}" if reason else "")
+    await (await find(client, given))[0].pause(note=note)
+
+
+async def resume(client: Client, given: str) -> None:
+    """Let a paused schedule start runs again. Raises as `pause`."""
+    await (await find(client, given))[0].unpause(note=f"resumed by {operator_name()}")
+
+
+async def trigger(client: Client, given: str) -> None:
+    """Start a run now, unless one of the schedule is going on. Raises as `pause`."""
+    await (await find(client, given))[0].trigger()
+
+
+async def delete(client: Client, given: str) -> None:
+    """Delete a schedule. Raises as `pause`."""
+    await (await find(client, given))[0].delete()
+
+
 async def facts_of(client: Client, described: ScheduleDescription, most_runs: int = MOST_RUNS) -> ScheduleFacts:
     """Return a schedule and its last runs."""
     state, info = described.schedule.state, described.info

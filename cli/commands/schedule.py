@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from temporalio.client import Client, ScheduleHandle
+from temporalio.client import Client
 
 from cli.console import clear_errors, one_line, say, say_json
 from cli.options import AS_JSON, CLEAN, PLAN, VERIFY_PAIRS, WAIT, YES, Duration
@@ -20,7 +20,7 @@ from domain.units import format_duration
 from operations import schedules
 from operations.connection import connect_quietly
 from operations.definitions import PlanFile
-from operations.environment import operator_name, task_queue
+from operations.environment import task_queue
 from operations.schedules import NewSchedule, ScheduledRun, ScheduleFacts, Times
 
 _HEADINGS = ("schedule", "times", "state", "next", "last verdicts")
@@ -172,8 +172,7 @@ def show(name: str, *, as_json: bool) -> None:
 @clear_errors
 def pause(name: str, reason: str) -> None:
     """Start no more runs until `resume`. A run that is going on goes on."""
-    note = f"paused by {operator_name()}" + (f": {reason}" if reason else "")
-    _act(name, lambda handle: handle.pause(note=note))
+    _act(lambda client: schedules.pause(client, name, reason))
     say(f"paused {name}. A run that is going on goes on: `holdfast cancel {name}` ends it")
     say(f"next: `holdfast schedule resume {name}`")
 
@@ -183,7 +182,7 @@ def pause(name: str, reason: str) -> None:
 @clear_errors
 def resume(name: str) -> None:
     """Start runs again when they are due."""
-    _act(name, lambda handle: handle.unpause(note=f"resumed by {operator_name()}"))
+    _act(lambda client: schedules.resume(client, name))
     say(f"resumed {name}")
     say(f"next: `holdfast schedule show {name}` shows the coming starts")
 
@@ -193,7 +192,7 @@ def resume(name: str) -> None:
 @clear_errors
 def trigger(name: str) -> None:
     """Start a run now, unless one is going on."""
-    _act(name, lambda handle: handle.trigger())
+    _act(lambda client: schedules.trigger(client, name))
     say(f"asked {name} to start now")
     say(f"next: `holdfast watch {name}` follows it")
 
@@ -203,16 +202,14 @@ def trigger(name: str) -> None:
 @clear_errors
 def delete(name: str) -> None:
     """Delete a schedule. Its runs stay, and one that is going on goes on."""
-    _act(name, lambda handle: handle.delete())
+    _act(lambda client: schedules.delete(client, name))
     say(f"deleted the schedule of {name}")
     say("next: `holdfast schedule list` shows the others")
 
 
-def _act(name: str, change: Callable[[ScheduleHandle], Awaitable[None]]) -> None:
+def _act(change: Callable[[Client], Awaitable[None]]) -> None:
     async def act() -> None:
-        client: Client = await connect_quietly()
-        handle, _ = await schedules.find(client, name)
-        await change(handle)
+        await change(await connect_quietly())
 
     asyncio.run(act())
 

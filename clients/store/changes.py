@@ -1,4 +1,4 @@
-"""What changed in the store, for whoever counts it.
+"""Changes of the store, for counting them.
 
 Reported once for each change that was committed, by the process that made it. A repeated write that changes nothing is
 not reported, so counts over all processes agree with the rows.

@@ -25,7 +25,7 @@ class Shared:
     logs_lines: bool = False
     """Whether the lines of runs' logs are also lines of this process's log. The worker sets it."""
     report: Report | None = None
-    """Told of every change that was committed, to count it. None: nobody counts."""
+    """Called with every committed change, to count it. None: changes are not counted."""
 
 
 class Repository:

@@ -50,20 +50,21 @@ async def insert_or_replace(
 
 async def insert_under_own_id(
     work: AsyncSession, table: type[Table], row: Callable[[], dict[str, Any]], found: Select[Table]
-) -> Table:
-    """Return the row that `found` selects, after inserting it if missing.
+) -> tuple[Table, bool]:
+    """Return the row that `found` selects, after inserting it if missing, and whether this call inserted it.
 
     `row` builds the row anew for each attempt, with a new id, in case a random id is already taken.
 
     Raises:
         HoldfastError: STORE_CONFLICT when no attempt finds a free id.
     """
-    for _ in range(_ID_ATTEMPTS):
+    tried: set[int] = set()
+    while True:
         existing = (await work.execute(found)).scalar_one_or_none()
         if existing is not None:
-            return existing
-        await work.execute(_insert(work, table).on_conflict_do_nothing(), row())
-    existing = (await work.execute(found)).scalar_one_or_none()
-    if existing is None:
-        raise HoldfastError(ErrorCode.STORE_CONFLICT, f"no free id was found for a row of {table.__tablename__}")
-    return existing
+            return existing, inspect(existing).identity[0] in tried
+        if len(tried) == _ID_ATTEMPTS:
+            raise HoldfastError(ErrorCode.STORE_CONFLICT, f"no free id was found for a row of {table.__tablename__}")
+        new = row()
+        tried.add(new["id"])
+        await work.execute(_insert(work, table).on_conflict_do_nothing(), new)

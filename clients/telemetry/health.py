@@ -11,7 +11,7 @@ from aiohttp import web
 from domain.errors import ErrorCode, HoldfastError
 
 PATIENCE = 4.0
-"""Seconds for all checks together. Kubernetes gives a probe 1 s unless told: set `timeoutSeconds: 5`."""
+"""Seconds for all checks together. Kubernetes' default is 1 s: set `timeoutSeconds: 5`."""
 
 Check = Callable[[], Awaitable[None]]
 """Raises what is wrong."""
@@ -80,6 +80,6 @@ class _Look:
         try:
             await self._check()
         except Exception as error:
-            # Not its text: nobody who asks is asked who they are, and an error may quote an address or a name.
+            # The code alone: probes are not authenticated, and the text may quote an address or a name.
             return str(error.code) if isinstance(error, HoldfastError) else type(error).__name__
         return ""

@@ -33,7 +33,7 @@ def listen_address(environ: Mapping[str, str], name: str) -> str:
             f"environment variable {name} is {given[:60]!r}",
             hint="write a port such as 9464, or host:port such as 0.0.0.0:9464",
         )
-    # Nobody who asks is asked who they are: this machine only, unless told.
+    # There is no authentication, so the default is this machine alone.
     return f"{found['host'] or '127.0.0.1'}:{found['port']}"
 
 

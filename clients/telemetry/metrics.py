@@ -100,7 +100,7 @@ class Metrics:
             self._count("cases", about, number, outcome=outcome, verdict=verdict or "none")
 
     def closed(self, window: str, took: timedelta, *, verified: bool) -> None:
-        """Count a closing: of which type of window, how long it took since it was asked for, and its success."""
+        """Record how long a window of this type took to close, from the request, and whether it was verified."""
         about = "Time from asking to close to the verified end, or to giving up"
         self._took("recovery_duration", about, took, window=window, verified=str(verified).lower())
 

@@ -163,25 +163,23 @@ async def require_polling(client: Client, task_queue: str, kind: TaskQueueType.V
         HoldfastError: PEER_UNREACHABLE.
         RPCError: the server does not answer.
     """
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
-        )
-    )
-    if client.identity not in {poller.identity for poller in answer.pollers}:
+    if client.identity not in await _pollers(client, task_queue, kind):
         raise HoldfastError(ErrorCode.PEER_UNREACHABLE, f"this worker does not poll {task_queue}")
 
 
 async def has_pollers(client: Client, task_queue: str) -> bool:
     """Check whether any worker polls for workflow tasks on this queue."""
+    return bool(await _pollers(client, task_queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW))
+
+
+async def _pollers(client: Client, task_queue: str, kind: TaskQueueType.ValueType) -> set[str]:
+    """Return the identities of the workers that have polled a queue in the last minutes."""
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            namespace=client.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
         )
     )
-    return bool(answer.pollers)
+    return {poller.identity for poller in answer.pollers}
 
 
 async def lock_of_run(client: Client, workflow_id: str, run_id: str | None) -> WorkflowHandle[Any, LockReport] | None:

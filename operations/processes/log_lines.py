@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -17,9 +16,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from temporalio import activity, workflow
 
-from activities.log_context import EXECUTION, TELLS_FAILURE
+from activities.log_context import EXECUTION, LOGS_FAILURE
 from domain.control_characters import visible
 from domain.errors import ErrorCode, HoldfastError
+from domain.names import execution_in
 
 S = TypeVar("S", bound=StrEnum)
 
@@ -32,9 +32,6 @@ _FURTHER = "\n    "
 
 No text can then forge a line that looks like an entry.
 """
-
-_IN_ID = re.compile(r"(?:recording|calls|fault|rules|load|pairs|pair)/(\d{1,16})(?:/.*)?", re.DOTALL)
-"""Workflow ids of windows and pages, which name their execution."""
 
 _FAILURE = "ActivityFailure"
 """The SDK's own record of an activity that failed, with a stack trace."""
@@ -82,7 +79,7 @@ def place_of(record: logging.LogRecord) -> Place:
     if activity.in_activity():
         info = activity.info()
         return Place(
-            execution=getattr(record, "execution", None) or EXECUTION.get() or _execution_in(info.workflow_id),
+            execution=getattr(record, "execution", None) or EXECUTION.get() or execution_in(info.workflow_id or ""),
             workflow=info.workflow_id,
             workflow_type=info.workflow_type,
             run_id=info.workflow_run_id,
@@ -92,7 +89,7 @@ def place_of(record: logging.LogRecord) -> Place:
     if workflow.in_workflow():
         run = workflow.info()
         return Place(
-            execution=getattr(record, "execution", None) or _execution_in(run.workflow_id),
+            execution=getattr(record, "execution", None) or execution_in(run.workflow_id),
             workflow=run.workflow_id,
             workflow_type=run.workflow_type,
             run_id=run.run_id,
@@ -101,17 +98,12 @@ def place_of(record: logging.LogRecord) -> Place:
     return Place(execution=getattr(record, "execution", None))
 
 
-def _execution_in(workflow_id: str | None) -> int | None:
-    found = _IN_ID.fullmatch(workflow_id or "")
-    return int(found[1]) if found else None
-
-
 class _AddPlace(logging.Filter):
-    """Adds its place to each record, and drops what was told already."""
+    """Adds its place to each record, and drops duplicates."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.place = place_of(record)
-        return not (getattr(record, "__temporal_error_identifier", "") == _FAILURE and TELLS_FAILURE.get())
+        return not (getattr(record, "__temporal_error_identifier", "") == _FAILURE and LOGS_FAILURE.get())
 
 
 class LineFormatter(logging.Formatter):

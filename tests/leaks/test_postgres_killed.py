@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from domain.executions.execution import RunStatus
 from lab import Misbehaviour
-from tests.support.leaks import checker
-from tests.support.leaks.aftermath import duo, left_by, untrue
-from tests.support.leaks.duo import PATIENT, REQUESTS
+from tests.support.leaks.aftermath import duo, otherwise
+from tests.support.leaks.duo import PATIENT
 from tests.support.leaks.fixtures import Undisturbed
 from tests.support.leaks.stages import (
     CAPTURING,
@@ -35,9 +33,6 @@ from worker import running
 
 AWAY = 10.0
 """Seconds without a database. A managed one takes about as long to change over to its standby."""
-
-STEADY = 3
-"""Requests of a steady-state check."""
 
 STAGES = [LOCKING, RECORDING, INJECTING, REPLAYING, RECOVERING, LOOKING, CAPTURING, UPSERTING, MEASURING, REMOVING]
 
@@ -80,16 +75,7 @@ async def survived(
         await outage.there.wait()
         await outage.back.wait()
         bench.lab.misbehave(Misbehaviour())
-        summary = await run.result()
-        await bench.lock_ended(run)
-        found = [*await left_by(bench, run, spare_rules=1), *await untrue(bench, run, (RunStatus.COMPLETED, None))]
-        seen = await checker.look(bench.lab.addresses.admin)
-    if stage.load:
-        return found
-    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=max(REQUESTS, STEADY))
-    if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
-        found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
-    return found
+        return await otherwise(bench, run, undisturbed, same_load=not stage.load)
 
 
 @pytest.mark.exhaustive

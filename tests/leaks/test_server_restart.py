@@ -14,12 +14,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from clients.temporal.connection import ensure_search_attributes
-from domain.executions.execution import RunStatus
 from lab import Misbehaviour
 from lab.services.sockets import HOST
-from tests.support.leaks import checker
-from tests.support.leaks.aftermath import duo, left_by, untrue
-from tests.support.leaks.duo import PATIENT, REQUESTS
+from tests.support.leaks.aftermath import duo, otherwise
+from tests.support.leaks.duo import PATIENT
 from tests.support.leaks.fixtures import Undisturbed
 from tests.support.leaks.stages import (
     INJECTING,
@@ -35,9 +33,6 @@ from tests.support.leaks.stages import (
 from tests.support.runs.bench import until
 from tests.support.runs.fixtures import TEMPORAL
 from worker import running
-
-STEADY = 3
-"""Requests of a steady-state check."""
 
 DOWN_FOR = 2.0
 """Seconds without a server, at least.
@@ -118,16 +113,7 @@ async def survived(
         await there.wait()
         await back.wait()
         bench.lab.misbehave(Misbehaviour())
-        summary = await run.result()
-        await bench.lock_ended(run)
-        # An upsert that the server gave up on is repeated, after whatever existed of it has been removed.
-        found = [*await left_by(bench, run, spare_rules=1), *await untrue(bench, run, (RunStatus.COMPLETED, None))]
-        seen = await checker.look(bench.lab.addresses.admin)
-    # An activity whose result was lost with the server is repeated: a case, or a steady-state check.
-    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=max(REQUESTS, STEADY))
-    if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
-        found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
-    return found
+        return await otherwise(bench, run, undisturbed)
 
 
 @pytest.mark.exhaustive

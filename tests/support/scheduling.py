@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 VERY_LONG = 1_000
-"""Seconds of a test's time limit. Such tests mostly wait, so that they may begin side by side."""
+"""Seconds of a test's time limit. There are few of them, so they may begin side by side."""
 
 
 def _takes_very_long(item: pytest.Item) -> bool:

@@ -27,7 +27,7 @@ from clients.store.uncancellable import uncancellable
 from clients.store.upsert import insert_missing, insert_under_own_id
 from domain.errors import ERRORS, ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Execution, ExecutionRecord, NewRecord, RunStatus, StepChange, Verdict
-from domain.names import SCHEDULED_SUFFIX, record_id
+from domain.names import record_id
 from domain.plans.canonical import canonical_json, content_id, sha256
 from domain.plans.environments import environment_of
 from domain.plans.lenient import LenientPlan, read_leniently
@@ -75,13 +75,15 @@ class Executions(Repository):
         known = select(TaskExecution).where(col(TaskExecution.run_id) == new.run_id)
         async with writing(self._engine) as work:
             row = (await work.execute(known)).scalar_one_or_none()
-            created = row is None
+            created = False
             if row is None:
                 request = definition_of(plan)
                 await insert_missing(work, PlanSnapshot, [_snapshot(plan)], "id")
                 await save_definition(work, request)
                 facts = {"req_def_id": request.id, "environment": environment}
-                row = await insert_under_own_id(work, TaskExecution, lambda: _new_row(new, plan, timing) | facts, known)
+                row, created = await insert_under_own_id(
+                    work, TaskExecution, lambda: _new_row(new, plan, timing) | facts, known
+                )
             execution = _execution(row, await work.get_one(PlanSnapshot, row.task_id))
         if created:
             self._report(ExecutionCreated(RESILIENCE_TEST))
@@ -96,10 +98,12 @@ class Executions(Repository):
         known = select(TaskExecution).where(col(TaskExecution.run_id) == new.run_id)
         async with writing(self._engine) as work:
             row = (await work.execute(known)).scalar_one_or_none()
-            created = row is None
+            created = False
             if row is None:
                 await insert_missing(work, PlanSnapshot, [_definition(new, name)], "id")
-                row = await insert_under_own_id(work, TaskExecution, lambda: _new_record(new, name, timing), known)
+                row, created = await insert_under_own_id(
+                    work, TaskExecution, lambda: _new_record(new, name, timing), known
+                )
             record = ExecutionRecord(execution_id=row.id, timing=_timing(row.timing_json), started_at=row.started_at)
         if created:
             self._report(ExecutionCreated(new.kind))
@@ -353,10 +357,14 @@ def _timing(text: str) -> Timing:
         return Timing()
 
 
+_TIME_OF_START = "-20__-__-__T__:__:__Z"
+"""What Temporal adds to a schedule's workflow id for each run that it starts, as a pattern for LIKE."""
+
+
 def _is_scheduled(workflow_id: str) -> ColumnElement[bool]:
-    """Whether a run was started by the schedule of this workflow id: the server adds the time to it."""
+    """Build the SQL condition that a run was started by the schedule of this workflow id."""
     escaped = workflow_id.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return col(TaskExecution.workflow_id).like(escaped + SCHEDULED_SUFFIX, escape="\\")
+    return col(TaskExecution.workflow_id).like(escaped + _TIME_OF_START, escape="\\")
 
 
 def _lenient(row: TaskExecution, snapshot: PlanSnapshot | None) -> LenientPlan:

@@ -65,16 +65,9 @@ class Logs(Repository):
                 "created_at": now,
             }
 
-        made: list[int] = []
-
-        def made_row() -> dict[str, Any]:
-            new = row()
-            made.append(new["id"])
-            return new
-
         async with writing(self._engine) as work:
-            stored = await insert_under_own_id(work, TaskExecutionLog, made_row, line)
-        if self._shared.logs_lines and stored.id in made:
+            _, new = await insert_under_own_id(work, TaskExecutionLog, row, line)
+        if self._shared.logs_lines and new:
             logger.log(_LEVELS[level], "%s", cleaned, extra={"execution": execution_id})
 
     @uncancellable

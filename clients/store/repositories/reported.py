@@ -1,4 +1,4 @@
-"""What a committed change means to whoever counts changes (`clients.store.changes`).
+"""What to report of a change (`clients.store.changes`), read from the rows.
 
 Nothing here may fail a write: a row that cannot be read is not counted.
 """

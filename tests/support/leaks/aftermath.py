@@ -17,7 +17,8 @@ from domain.names import WorkflowType
 from domain.resilience.model import Phase
 from lab import Lab, LabSettings, PortChoice
 from tests.support.leaks import checker
-from tests.support.leaks.duo import BRISK, FAULTS, ONCE, PATIENCE, TOPOLOGY, Duo
+from tests.support.leaks.duo import BRISK, FAULTS, ONCE, PATIENCE, REQUESTS, TOPOLOGY, Duo
+from tests.support.leaks.fixtures import Undisturbed
 from tests.support.leaks.places import Moment, windows_of
 from tests.support.leaks.stages import Run, Stage, reached
 from tests.support.runs.bench import until
@@ -122,6 +123,28 @@ async def left_by(
     found += checker.by_itself(seen.log)
     if held:
         found += checker.unheld(seen.log, await windows_of(bench.temporal, *runs))
+    return found
+
+
+STEADY = 3
+"""Requests of a steady-state check."""
+
+
+async def otherwise(bench: Duo, run: Run, undisturbed: Undisturbed, *, same_load: bool = True) -> list[str]:
+    """Return what is wrong with a run that went on after an outage, compared with an undisturbed one.
+
+    A step whose result was lost is repeated: a case, or a steady-state check; an upsert after what existed of it has
+    been removed. `same_load`: its plan sends as many requests as that of the undisturbed run.
+    """
+    summary = await run.result()
+    await bench.lock_ended(run)
+    found = [*await left_by(bench, run, spare_rules=1), *await untrue(bench, run, (RunStatus.COMPLETED, None))]
+    if not same_load:
+        return found
+    seen = await checker.look(bench.lab.addresses.admin)
+    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=max(REQUESTS, STEADY))
+    if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
+        found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
     return found
 
 

@@ -14,7 +14,7 @@ import pytest
 from temporalio import activity
 from temporalio.testing import ActivityEnvironment
 
-from activities.log_context import EXECUTION, TELLS_FAILURE, note_execution
+from activities.log_context import EXECUTION, LOGS_FAILURE, note_execution
 from clients.secrets.kept_out import kept_out_of_logs
 from clients.secrets.values import Secrets
 from clients.store.read_models import LogLevel as StoredLevel
@@ -99,7 +99,7 @@ async def test_the_reason_of_a_failed_attempt_is_logged_once(stream: io.StringIO
     failed = {"__temporal_error_identifier": "ActivityFailure"}
     log = logging.getLogger("temporalio.activity")
     log.warning("before any step", extra=failed)
-    TELLS_FAILURE.set(True)
+    LOGS_FAILURE.set(True)
     log.warning("Completing activity as failed", extra=failed)
     log.warning("another one")
     assert [line["message"] for line in lines(stream)] == ["before any step", "another one"]
@@ -141,13 +141,15 @@ def test_a_secret_is_removed_and_the_line_stays_json(stream: io.StringIO) -> Non
 def not_set_up() -> Iterator[None]:
     """Logging that nobody has set up, and as it was afterwards."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    ours = logging.getLogger("holdfast")
+    handlers, level, our_level = root.handlers[:], root.level, ours.level
     root.handlers[:] = []
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        ours.setLevel(our_level)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +172,11 @@ def test_a_wrong_setting_is_named(name: str) -> None:
     with not_set_up(), pytest.raises(HoldfastError, match=name) as raised:
         log_to_stderr({name: "loud"})
     assert raised.value.code is ErrorCode.VALIDATION_ERROR
+
+
+def test_debug_lines_are_ours_alone() -> None:
+    """Those of libraries have headers and the parameters of statements."""
+    with not_set_up():
+        log_to_stderr({"HOLDFAST_LOG_LEVEL": "debug"})
+        assert logging.getLogger("holdfast.run").isEnabledFor(logging.DEBUG)
+        assert not logging.getLogger("httpcore").isEnabledFor(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""Where a worker serves its metrics: this machine alone, unless told otherwise."""
+"""Where a worker serves its metrics: this machine alone, unless configured otherwise."""
 
 from __future__ import annotations
 

@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url, text
 
-from clients.store.engine import CONNECTIONS_KEPT, CONNECTIONS_MORE, reading
+from clients.store.engine import (
+    BUSY_TIMEOUT_MS,
+    COMMAND_TIMEOUT_SECONDS,
+    CONNECTIONS_KEPT,
+    CONNECTIONS_MORE,
+    reading,
+)
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
+from domain.timing import Timing
 from tests.support.paths import ROOT
 from tests.support.store.databases import PostgresServer, on_server
 from tests.support.store.samples import new_execution
@@ -46,7 +53,7 @@ def as_role(url: URL, role: str) -> str:
 
 
 async def test_a_worker_needs_no_right_to_change_tables(documented: URL) -> None:
-    """The owner migrates. Before that, the worker's role is told what it lacks; afterwards it can do everything."""
+    """The owner migrates. Before that, the worker's role gets an error that names the missing right."""
     with pytest.raises(HoldfastError, match="permission denied for schema public") as raised:
         await Store.open(as_role(documented, "holdfast"))
     assert raised.value.code is ErrorCode.STORE_CONFLICT
@@ -59,7 +66,7 @@ async def test_a_worker_needs_no_right_to_change_tables(documented: URL) -> None
     with pytest.raises(HoldfastError, match="must be owner") as refused:
         async with reading(store.engine) as work:
             await work.execute(text("DROP TABLE task_execution CASCADE"))
-    # Not final: an administrator may have revoked a right by mistake, and closing waits for nobody.
+    # Not final: an administrator may have revoked a right by mistake, and closing must go on.
     assert refused.value.code is ErrorCode.STORE_UNAVAILABLE
     await store.close()
 
@@ -114,6 +121,13 @@ async def test_a_process_opens_as_many_connections_as_documented(store: Store) -
                 await work.execute(text("SELECT 1"))
         assert raised.value.code is ErrorCode.STORE_UNAVAILABLE
         free.set()
+
+
+def test_the_documented_times_are_those_of_the_code() -> None:
+    assert f"a request\nwaits up to {BUSY_TIMEOUT_MS // 1000} seconds" in DOCUMENT
+    longest = COMMAND_TIMEOUT_SECONDS
+    assert f"Connecting may take {longest // 2} seconds, one statement {longest}." in DOCUMENT
+    assert f"tried four times, {Timing().store_retry.seconds} seconds apart" in DOCUMENT
 
 
 async def test_a_store_outlives_its_server(server: PostgresServer) -> None:
