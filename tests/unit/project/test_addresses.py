@@ -25,6 +25,7 @@ THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 NOT_CALLED = {
     "clients/temporal/connection.py": {"127.0.0.1:7233"},  # The default of a setting.
     "cli/plan_template.py": {"http://127.0.0.1:1"},  # A placeholder that is validated but never written.
+    "clients/telemetry/trace_settings.py": {"http://localhost:4318"},  # OpenTelemetry's own default.
     "operations/web_ui.py": {"https://cloud.temporal.io"},  # A page for people.
     "reports/forms/as_json.py": {
         "https://holdfast.invalid/report.schema.json",
