@@ -38,7 +38,7 @@ LARGEST_FILE = 65_536
 """Largest secret file, in bytes, as Kubernetes would mount it."""
 
 _REFERENCE = re.compile(r"\$\{(env):([A-Za-z_][A-Za-z0-9_]*)\}|\$\{(file):([A-Za-z0-9_][A-Za-z0-9._-]{0,252})\}")
-_OURS = ("HOLDFAST_", "TEMPORAL_")
+_OURS = ("HOLDFAST_", "TEMPORAL_", "OTEL_")
 """Prefixes of variables that configure the worker and its connection to Temporal.
 
 No plan may name these, even if the list allows it. `HOLDFAST_SECRET_*` is the exception.
