@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from clients.local.own_addresses import own_addresses
 from clients.local.rails import WorkerRails
@@ -31,7 +31,7 @@ from domain.plans.environments import ENVIRONMENTS, parse_environments
 from domain.plans.system import Name
 from domain.plans.validation.wording import shown
 from domain.timing import Timing, TimingPreset
-from domain.units import PositiveDuration, Rate
+from domain.units import Duration, PositiveDuration, Rate
 
 DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///.holdfast/holdfast.db"
 """URL of the default database.
@@ -39,6 +39,8 @@ DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///.holdfast/holdfast.db"
 It is below the folder where the worker is started; its own folder is created.
 """
 
+
+LONGEST_GRACE = timedelta(seconds=60)
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """File in which Kubernetes gives a pod its namespace."""
@@ -106,6 +108,12 @@ class Settings(BaseModel):
 
     A run has one for itself and one for each open window. Beyond that, the one that was idle for longest is replayed
     when it goes on.
+    """
+    shutdown_grace: Annotated[Duration | None, Field(alias="HOLDFAST_SHUTDOWN_GRACE")] = None
+    """Time for activities to end by themselves when the worker is asked to stop: `5s`, at most `60s`.
+
+    Those that go on for longer, such as a batch of the load test, are then handed to another worker. Unset: 5 s, or no
+    time with the preset `fast`.
     """
     sweeper: Annotated[bool, Field(alias="HOLDFAST_SWEEPER")] = True
     """Whether the worker creates the sweeper's schedule if it is missing."""
@@ -176,6 +184,20 @@ class Settings(BaseModel):
             max_load_duration=self.max_load_duration,
             own_namespaces=list(dict.fromkeys([*self.own_namespaces, *detected])),
         )
+
+    @field_validator("shutdown_grace")
+    @classmethod
+    def _not_for_ever(cls, value: timedelta | None) -> timedelta | None:
+        if value is not None and value > LONGEST_GRACE:
+            raise ValueError(f"at most {LONGEST_GRACE.total_seconds():.0f}s")
+        return value
+
+    @property
+    def grace(self) -> timedelta:
+        """Time for activities to end when the worker stops."""
+        if self.shutdown_grace is not None:
+            return self.shutdown_grace
+        return timedelta(seconds=5) if self.timing is TimingPreset.PRODUCTION else timedelta(0)
 
     @property
     def intervals(self) -> Timing:

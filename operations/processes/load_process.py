@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +27,7 @@ from operations.processes.children import STARTER
 COMMAND = (sys.executable, str(STARTER), "worker", "--only", "load")
 
 STOP_PATIENCE = 10.0
-"""Seconds before a load worker that does not end is killed.
+"""Seconds, beyond the time that its activities have, before a load worker that does not end is killed.
 
 This is shorter than the time that others give the control worker itself to end.
 """
@@ -48,8 +49,12 @@ logger = logging.getLogger("holdfast.worker")
 class LoadProcess:
     """Keeps one load worker running inside the block."""
 
-    def __init__(self, command: Sequence[str] = COMMAND, first_pause: float = FIRST_PAUSE) -> None:
+    def __init__(
+        self, command: Sequence[str] = COMMAND, first_pause: float = FIRST_PAUSE, grace: timedelta = timedelta(0)
+    ) -> None:
+        """Take what to start, the pause before it is started again, and the time that its activities have to end."""
         self._command = command
+        self._stop_patience = STOP_PATIENCE + grace.total_seconds()
         self._first_pause = first_pause
         self._process: asyncio.subprocess.Process | None = None
         self._keep_task: asyncio.Task[None] | None = None
@@ -75,7 +80,7 @@ class LoadProcess:
         if self._process is None:
             return
         try:
-            await asyncio.wait_for(self._process.wait(), STOP_PATIENCE)
+            await asyncio.wait_for(self._process.wait(), self._stop_patience)
         except TimeoutError:
             logger.warning("the load worker does not end: killing process %d", self._process.pid)
             with contextlib.suppress(ProcessLookupError):
