@@ -186,6 +186,7 @@ def _examples(document: Mapping[str, Any]) -> dict[Path, Any]:
     pair = "+".join(sorted(names)[:2]) if len(names) > 1 else "cart+payment"
     return {
         ("description",): "What do customers see when a service behind the page fails?",
+        ("team",): "checkout",
         ("system", "environment"): "staging",
         ("system", "stability", "workloads"): {names[0]: f"{names[0]}-v2"},
         ("request", "headers"): {"accept": "application/json", "authorization": "Bearer ${env:MY_TOKEN}"},

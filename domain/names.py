@@ -43,6 +43,7 @@ class SearchAttribute(StrEnum):
     KIND = "HoldfastKind"
     PLAN = "HoldfastPlan"
     NAMESPACE = "HoldfastNamespace"
+    TEAM = "HoldfastTeam"
     PHASE = "HoldfastPhase"
     VERDICT = "HoldfastVerdict"
     RECOVERY = "HoldfastRecovery"

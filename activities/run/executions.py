@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from temporalio import activity
 
@@ -17,7 +18,7 @@ from domain.faults.chaosblade.expansion import expand, faults_json
 from domain.guardrails.check import outside, too_few_for_pairs
 from domain.kinds import kind_named
 from domain.measuring.load import Case, CaseRange, CaseType, GeneratedCases
-from domain.names import WorkflowType
+from domain.names import SearchAttribute, WorkflowType
 from domain.plans.canonical import compact
 from domain.plans.environments import environment_of
 from domain.plans.plan import Plan
@@ -30,14 +31,15 @@ from domain.timing import Timing
 class ExecutionActivities:
     """Writes the record of a run."""
 
-    def __init__(self, tools: Toolbox, timing: Timing, *, search_attributes: bool) -> None:
-        """Take the worker's timing, and whether the server has our search attributes.
+    def __init__(self, tools: Toolbox, timing: Timing, *, search_attributes: Collection[str] = ()) -> None:
+        """Take the worker's timing, and the search attributes of ours that the server has.
 
         A new run keeps this timing.
         """
         self._tools = tools
         self._timing = timing
-        self._search_attributes = search_attributes
+        missing = sorted(set(SearchAttribute) - set(search_attributes))
+        self._of_the_server = {"search_attributes": bool(search_attributes), "missing_search_attributes": missing}
 
     @activity.defn(name="create_execution")
     @writes_itself
@@ -60,7 +62,7 @@ class ExecutionActivities:
         )
         message = f"plan {plan.name}: {len(plan.services)} services, {case_count(len(plan.services))} cases"
         await self._tools.store.logs.add(execution.execution_id, "created", LogLevel.INFO, message)
-        return execution.model_copy(update={"search_attributes": self._search_attributes})
+        return execution.model_copy(update=self._of_the_server)
 
     def _refuse_outside_guardrails(self, plan: Plan, *, verify_pairs: bool) -> None:
         problems = outside(plan, self._tools.rails) + (too_few_for_pairs(self._tools.rails) if verify_pairs else [])
@@ -114,7 +116,7 @@ class ExecutionActivities:
         record = await self._tools.store.executions.create_record(new, definition.name, self._timing)
         message = kind.summarised(definition)
         await self._tools.store.logs.add(record.execution_id, "created", LogLevel.INFO, message)
-        return record.model_copy(update={"search_attributes": self._search_attributes})
+        return record.model_copy(update=self._of_the_server)
 
     @activity.defn(name="change_step")
     @writes()

@@ -128,7 +128,7 @@ def noop_activities(plan: Plan) -> tuple[Activities, Pretending]:
     """Return an activity that does nothing for each activity of the real worker, under the same name."""
     nothing: Any = None
     tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
-    real = build_activities(tools, nothing, Timing(), search_attributes=False)
+    real = build_activities(tools, nothing, Timing())
     pretending = Pretending(plan)
     return Activities(
         control=[_noop(real_activity, pretending) for real_activity in real.control],

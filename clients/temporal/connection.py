@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from datetime import timedelta
 from typing import Any, cast
@@ -15,11 +16,12 @@ from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.client import Client, Interceptor, WorkflowHandle
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from clients.telemetry.tracing import current_spans
+from clients.temporal.payloads import command_converter, data_converter
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import LockReport
 from domain.names import SearchAttribute, WorkflowType
@@ -57,10 +59,11 @@ def _require_address(address: str) -> None:
         )
 
 
-async def connect(address: str | None = None) -> Client:
+async def connect(address: str | None = None, *, for_command: bool = False) -> Client:
     """Connect as configured, or to the embedded server at an address.
 
-    With an address, the configuration is ignored.
+    With an address, the configuration is ignored. With `for_command`, missing or unusable keys are an error only where
+    they are needed (`clients/temporal/payloads.py`).
 
     Raises:
         HoldfastError: PEER_UNREACHABLE when no server answers; VALIDATION_ERROR for a broken configuration.
@@ -68,15 +71,28 @@ async def connect(address: str | None = None) -> Client:
     configuration = {"target_host": address} if address else _configuration()
     address = configuration.setdefault("target_host", DEFAULT_ADDRESS)
     _require_address(address)
+    converter = (command_converter if for_command else data_converter)(os.environ)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            return await Client.connect(**configuration, data_converter=pydantic_data_converter)
+            return await Client.connect(
+                **configuration,
+                data_converter=converter,
+                interceptors=_interceptors(),
+            )
     except (RuntimeError, RPCError, TimeoutError, ValueError) as error:
         raise HoldfastError(
             ErrorCode.PEER_UNREACHABLE,
             f"no Temporal server answers at {address}",
             hint="start one with `holdfast server`, or set TEMPORAL_ADDRESS",
         ) from error
+
+
+def _interceptors() -> list[Interceptor]:
+    if current_spans() is None:
+        return []
+    from clients.temporal.tracing import TracingInterceptor  # noqa: PLC0415 - most processes do not trace
+
+    return [TracingInterceptor()]
 
 
 async def connect_patiently(patience: timedelta) -> Client:
@@ -124,11 +140,14 @@ def server_error(error: RPCError) -> HoldfastError:
             )
 
 
-async def ensure_search_attributes(client: Client) -> bool:
-    """Register missing search attributes; return false if this client may not.
+async def ensure_search_attributes(client: Client, *, again: bool = True) -> frozenset[SearchAttribute]:
+    """Register missing search attributes; return those that the server has afterwards.
 
-    Then runs must not set them: a workflow that sets an unregistered search attribute hangs.
+    `again`: whether to look once more if somebody else registers some at the same time.
+
+    Runs must not set any other: a workflow that sets an unregistered search attribute hangs.
     """
+    missing = list(SearchAttribute)
     try:
         listed = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace)
@@ -142,18 +161,18 @@ async def ensure_search_attributes(client: Client) -> bool:
                 )
             )
     except RPCError as error:
-        if error.status is RPCStatusCode.ALREADY_EXISTS:
-            return True
-        names = " ".join(f"--name {name} --type Keyword" for name in SearchAttribute)
+        if again and error.status is RPCStatusCode.ALREADY_EXISTS:
+            # Another worker, perhaps of another version, has just added some of them.
+            return await ensure_search_attributes(client, again=False)
         logger.warning(
-            "runs go without search attributes (%s). To add them: temporal operator search-attribute create "
-            "--namespace %s %s",
+            "runs go without search attributes that the server does not have (%s). To add them: temporal operator "
+            "search-attribute create --namespace %s %s",
             error.status.name,
             client.namespace,
-            names,
+            " ".join(f"--name {name} --type Keyword" for name in missing),
         )
-        return False
-    return True
+        return frozenset(SearchAttribute) - frozenset(missing)
+    return frozenset(SearchAttribute)
 
 
 async def require_polling(client: Client, task_queue: str, kind: TaskQueueType.ValueType) -> None:

@@ -83,6 +83,8 @@ class ExecutionRecord(Contract):
     started_at: datetime
     search_attributes: bool = False
     """Whether the server knows our search attributes. Setting an unregistered one hangs a workflow."""
+    missing_search_attributes: list[str] = []
+    """Those of them that it does not know, because this worker may not register them."""
 
 
 class Execution(ExecutionRecord):

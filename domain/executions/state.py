@@ -39,6 +39,8 @@ class ExecutionState(Contract):
     environment: str = ""
     """Name of the system it acts on. Empty if it acts on none."""
     namespace: str = ""
+    team: str = ""
+    """Team that the definition names as its owner."""
     status: RunStatus = RunStatus.PENDING
     step: str = ""
     """What it is doing: the phase of a resilience test."""

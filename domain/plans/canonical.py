@@ -24,7 +24,8 @@ def canonical_json(plan: Plan) -> str:
 
     Keys are sorted, names are those of the plan file, and quantities are text.
     """
-    document = _sorted(plan.model_dump(mode="json", by_alias=True))
+    # Without a team, nothing of it: plans stored before there was such a field keep their ids.
+    document = _sorted(plan.model_dump(mode="json", by_alias=True, exclude={"team"} if plan.team is None else None))
     return compact(document | {"request": _sorted_request(plan.request)})
 
 

@@ -201,6 +201,8 @@ class Plan(StrictModel):
     """Name of the runs. They start under the workflow id `resilience-test/<name>`."""
     description: str = ""
     """Free text for people."""
+    team: Name | None = None
+    """Team that the plan belongs to. Runs can be searched for by it at the Temporal server."""
     system: System
     request: Request
     services: list[ServiceUnderTest] = Field(min_length=1)

@@ -51,6 +51,7 @@ class ResilienceBoard(ExecutionBoard[ResilienceState]):
             plan=plan.name,
             environment=environment_in(plan),
             namespace=plan.system.namespace,
+            team=plan.team or "",
             injections=rows,
             analysis=self.state.analysis.model_copy(update={"services": len(rows), "state": "pending"}),
         )

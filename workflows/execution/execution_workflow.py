@@ -230,7 +230,7 @@ class ExecutionWorkflow(Generic[S]):
         """
         state = self._board.state
         if self._record is not None and self._record.search_attributes:
-            publish(state)
+            publish(state, self._record.missing_search_attributes)
         workflow.set_current_details(self._table())
 
     def _table(self) -> str:

@@ -5,6 +5,8 @@ Only its own workflow sets them, and only if the server knows them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
@@ -16,8 +18,8 @@ _LONGEST = 200
 """Characters of a search attribute. The server takes 2 KiB."""
 
 
-def publish(state: ExecutionState) -> None:
-    """Upsert the search attributes that have changed.
+def publish(state: ExecutionState, missing: Collection[str] = ()) -> None:
+    """Upsert the search attributes that have changed, without those that the server does not have.
 
     Without a change, this costs no event.
     """
@@ -27,12 +29,13 @@ def publish(state: ExecutionState) -> None:
         SearchAttribute.KIND: state.kind or None,
         SearchAttribute.PLAN: state.name,
         SearchAttribute.NAMESPACE: state.namespace,
+        SearchAttribute.TEAM: state.team or None,
         SearchAttribute.PHASE: state.step,
         SearchAttribute.VERDICT: state.verdict.value if state.verdict else None,
         SearchAttribute.RECOVERY: state.recovery.value if state.recovery and show_recovery else None,
     }
     # The server terminates a workflow that sets a longer value than it takes.
-    facts = {name: value if value is None else value[:_LONGEST] for name, value in facts.items()}
+    facts = {name: value if value is None else value[:_LONGEST] for name, value in facts.items() if name not in missing}
     known = workflow.info().typed_search_attributes
     updates: list[SearchAttributeUpdate[str]] = []
     for name, value in facts.items():
