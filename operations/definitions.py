@@ -13,6 +13,15 @@ from domain.kinds import kind_of
 from domain.plans.plan import Plan
 from domain.resilience.kind import numbers_of
 
+_LONGEST_SUMMARY = 200
+_LONGEST_DETAILS = 10_000
+"""Bytes. The server takes 400 and 20,000, of which encryption and the payload's own names need some."""
+
+
+def cut_bytes(text: str, longest: int) -> str:
+    """Cut a text to so many bytes of UTF-8."""
+    return text.encode()[:longest].decode(errors="ignore")
+
 
 @dataclass(frozen=True)
 class DefinitionFile:
@@ -30,6 +39,15 @@ class DefinitionFile:
     def summary(self) -> str:
         """Summarise the definition in one line."""
         return self.kind.summarised(self.definition)
+
+    def for_web_ui(self) -> tuple[str, str]:
+        """Return what a run's page shows from the start: one line, and Markdown.
+
+        Neither is longer than the server takes.
+        """
+        return cut_bytes(self.summary(), _LONGEST_SUMMARY), cut_bytes(
+            self.kind.described(self.definition), _LONGEST_DETAILS
+        )
 
     def facts(self) -> dict[str, Any]:
         """Return JSON facts about the definition."""

@@ -130,6 +130,7 @@ class NewSchedule:
     def for_server(self) -> Schedule:
         """Return it as the server takes it."""
         kind, times = self.definition.kind, self.times
+        summary, details = self.definition.for_web_ui()
         return Schedule(
             action=ScheduleActionStartWorkflow(
                 kind.workflow_type,
@@ -137,6 +138,8 @@ class NewSchedule:
                 id=self.schedule_id,
                 task_queue=self.queue,
                 memo={MEMO_TIMES: times.in_words()},
+                static_summary=summary,
+                static_details=details,
             ),
             spec=ScheduleSpec(
                 cron_expressions=list(times.crons),
@@ -260,7 +263,10 @@ async def _times(described: ScheduleDescription) -> str:
     stored = (memo or {}).get(MEMO_TIMES)
     if not isinstance(stored, Payload):
         return ""
-    [words] = await described.data_converter.decode([stored])
+    try:
+        [words] = await described.data_converter.decode([stored])
+    except HoldfastError:
+        return ""  # Encrypted with a key that is not here.
     return str(words)
 
 

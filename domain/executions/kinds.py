@@ -45,6 +45,8 @@ class Kind:
     """Returns the input of the workflow for a document, options, and who asks."""
     summarised: Callable[[Any], str]
     """Describes a definition in one line."""
+    described: Callable[[Any], str] = lambda _definition: ""
+    """Describes a definition in Markdown, for the Web UI: a page of a run shows it from the start."""
     warning: Callable[[Any], str] = lambda _definition: ""
     """Says what an execution will really break. Empty: nothing, so nobody needs to confirm it."""
 

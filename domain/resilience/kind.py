@@ -17,6 +17,7 @@ from domain.plans.validation.validate import check_plan
 from domain.resilience.ended import off, over
 from domain.resilience.model import RESILIENCE_TEST, Phase, ResilienceSummary
 from domain.resilience.state import ResilienceState
+from domain.resilience.web_ui_details import plan_details
 from domain.units import format_percent
 
 
@@ -75,6 +76,7 @@ KIND = Kind(
     check=check_plan,
     as_input=_as_input,
     summarised=_summarised,
+    described=plan_details,
     warning=_warning,
     over=_over,
     off=off,

@@ -40,6 +40,7 @@ async def start(
     """
     workflow_id = definition.kind.workflow_id(definition.name)
     workflow_input = definition.kind.as_input(definition.document, options, operator_name())
+    summary, details = definition.for_web_ui()
     while True:
         try:
             started = await client.start_workflow(
@@ -48,6 +49,8 @@ async def start(
                 id=workflow_id,
                 task_queue=queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                static_summary=summary,
+                static_details=details,
                 rpc_timeout=START_PATIENCE,
             )
         except WorkflowAlreadyStartedError as error:
