@@ -35,6 +35,13 @@ The server has forgotten it, or no run can have this id (not a UUID, or too long
 """
 
 
+_UNREADABLE = (ValueError, TypeError, KeyError, RuntimeError, HoldfastError)
+"""Errors of reading what another version wrote, or what is encrypted with a key that is not here.
+
+Nothing of that may keep anything switched on, so it is never an error here.
+"""
+
+
 class RunEnd(Contract):
     """How a closed run ended, from the server's description."""
 
@@ -121,12 +128,14 @@ class RunDirectory:
                 raise _unreachable(error) from error
 
     async def holder(self, lock_id: str) -> LockHolder | None:
-        """Return the holder of a lock; None if it is free."""
+        """Return the holder of a lock; None if it is free. Of one that cannot be read, only its run is known."""
         described = await self._describe(lock_id)
         if described is None or described.status is not WorkflowExecutionStatus.RUNNING:
             return None
-        memo = await described.memo()
-        return LockHolder.model_validate(memo.get(MEMO_HOLDER, {}))
+        try:
+            return LockHolder.model_validate((await described.memo()).get(MEMO_HOLDER, {}))
+        except _UNREADABLE:
+            return LockHolder(workflow_id=described.parent_id or "", run_id=described.parent_run_id or "")
 
     async def end_of(self, workflow_id: str, run_id: str) -> RunEnd | None:
         """Return how a run ended; None while it is open.
@@ -158,8 +167,8 @@ async def _end(handle: WorkflowHandle[Any, dict[str, Any]], status: WorkflowExec
 async def _completed(handle: WorkflowHandle[Any, dict[str, Any]]) -> RunEnd:
     try:
         return RunEnd(status=RunStatus.COMPLETED, summary=as_summary(await handle.result()))
-    except (ValueError, TypeError, KeyError, RuntimeError):
-        return RunEnd(status=RunStatus.COMPLETED, message="this version cannot read its result")
+    except _UNREADABLE:
+        return RunEnd(status=RunStatus.COMPLETED, message="its result cannot be read here")
 
 
 async def _failed(handle: WorkflowHandle[Any, dict[str, Any]]) -> RunEnd:
@@ -167,6 +176,8 @@ async def _failed(handle: WorkflowHandle[Any, dict[str, Any]]) -> RunEnd:
         await handle.result()
     except WorkflowFailureError as error:
         return RunEnd(status=RunStatus.FAILED, failure=failure_of(error.cause), message=str(error.cause))
+    except _UNREADABLE:
+        return RunEnd(status=RunStatus.FAILED, message="its failure cannot be read here")
     return RunEnd(status=RunStatus.FAILED)
 
 

@@ -114,6 +114,7 @@ class Follower:
         self._say = say
         self._lines = render
         self._begun = False
+        self._unreadable = False
         self._answered_at = asyncio.get_running_loop().time()
         self._silent = False
 
@@ -147,7 +148,15 @@ class Follower:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _show(self) -> None:
-        state = await look(self._run)
+        if self._unreadable:
+            return
+        try:
+            state = await look(self._run)
+        except HoldfastError as error:
+            # Encrypted with a key that is not here. The run goes on, and so do we, to its end.
+            self._unreadable = True
+            self._say(str(error))
+            return
         now = asyncio.get_running_loop().time()
         if state is not None:
             self._answered_at, self._silent = now, False
@@ -243,8 +252,13 @@ async def end_of(client: Client, run: Run, say: Say) -> RunOutcome:
 
 
 async def _wait_for_end(run: Run) -> None:
+    # VALIDATION_ERROR: it has ended, and how is encrypted with a key that is not here.
     with contextlib.suppress(WorkflowFailureError):
-        await run.result()
+        try:
+            await run.result()
+        except HoldfastError as error:
+            if error.code is not ErrorCode.VALIDATION_ERROR:
+                raise
 
 
 async def report_of(lock: WorkflowHandle[Any, LockReport]) -> tuple[LockReport | None, str]:
@@ -256,3 +270,7 @@ async def report_of(lock: WorkflowHandle[Any, LockReport]) -> tuple[LockReport |
         return await lock.result(), ""
     except WorkflowFailureError as error:
         return None, f"{lock.id} ended without a report: {error.cause}"
+    except HoldfastError as error:
+        if error.code is not ErrorCode.VALIDATION_ERROR:
+            raise
+        return None, f"the report of {lock.id} cannot be read: {error}"

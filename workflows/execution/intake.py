@@ -8,7 +8,7 @@ behind `GuardedRunner`:
 * At its first task, input of the wrong number, encoding, shape or size fails the workflow with VALIDATION_ERROR.
 * Signals that their handler cannot take are dropped, with one line in the log. Updates are rejected.
 * A workflow that has begun is never failed here, because it may hold something active. If this worker cannot read it,
-  it waits for another worker, with the sweeper as the safety net.
+  or has not the key to what it holds, it waits for another worker, with the sweeper as the safety net.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.workflow import Info
 
+from clients.temporal.payload_keys import ENCODING, KEY_ID, KEYS
 from domain.errors import ERRORS, ErrorCode, Problem, ValidationReport
 from domain.executions.starting import Reading
 from domain.kinds import kind_of_workflow
@@ -91,6 +92,8 @@ class _Guarded(WorkflowInstance):
                     return self._refuse(problems)
         if self._refused:
             return self._answer_refused(act)
+        if key := _missing_key(act):
+            return _not_here(key, self._details.info)
         return self._activate_fit_jobs(act)
 
     def _input_problems(self, act: WorkflowActivation, arguments: Sequence[Payload]) -> list[Problem]:
@@ -188,6 +191,34 @@ class _Guarded(WorkflowInstance):
         return self._inner.get_thread_id()
 
 
+def _missing_key(act: WorkflowActivation) -> str | None:
+    """Return the key of an input or a result that this worker cannot decrypt. None: there is no such thing."""
+    for job in act.jobs:
+        payloads: Sequence[Payload] = ()
+        if job.HasField("initialize_workflow"):
+            payloads = job.initialize_workflow.arguments
+        elif job.HasField("resolve_activity"):
+            payloads = [job.resolve_activity.result.completed.result]
+        elif job.HasField("resolve_child_workflow_execution"):
+            payloads = [job.resolve_child_workflow_execution.result.completed.result]
+        for payload in payloads:
+            if payload.metadata.get("encoding") == ENCODING:
+                return payload.metadata.get(KEY_ID, b"").decode(errors="replace")
+    return None
+
+
+def _not_here(key: str, info: Info) -> WorkflowActivationCompletion:
+    """Leave a task to another worker.
+
+    A signal never comes here: anybody could keep a window from closing with one.
+    """
+    message = f"this worker cannot decrypt what the key '{cut(key)}' has encrypted ({KEYS})"
+    logger.error("%s %s waits for another worker: %s", info.workflow_type, cut(info.workflow_id), message)
+    completion = WorkflowActivationCompletion()
+    completion.failed.failure.message = message
+    return completion
+
+
 def refusal(workflow_type: str, problems: list[Problem]) -> ApplicationError:
     """Return the error that a workflow with invalid input ends with."""
     # An execution's failure carries more, because people read it.
@@ -256,8 +287,7 @@ def _unfit_value(hint: Any, payload: Payload, converter: PayloadConverter) -> li
         return []
     encoding = payload.metadata.get("encoding", b"").decode(errors="replace")
     if encoding != _JSON:
-        given = "nothing" if encoding == "binary/null" else f"of the encoding '{cut(encoding)}'"
-        return [Problem(path=INPUT, message=f"must be one JSON object, not {given}")]
+        return [Problem(path=INPUT, message=f"must be one JSON object, not {_given(encoding, payload)}")]
     if len(payload.data) > LARGEST_INPUT:
         return [Problem(path=INPUT, message=f"has {len(payload.data)} bytes; at most {LARGEST_INPUT} are read")]
     try:
@@ -265,6 +295,13 @@ def _unfit_value(hint: Any, payload: Payload, converter: PayloadConverter) -> li
     except ValidationError as error:
         return [_with_input_path(problem) for problem in problems_of(error, _document(payload.data), hint)]
     return []
+
+
+def _given(encoding: str, payload: Payload) -> str:
+    if encoding == ENCODING.decode():
+        key = payload.metadata.get(KEY_ID, b"").decode(errors="replace")
+        return f"encrypted: this worker cannot decrypt what the key '{cut(key)}' has encrypted ({KEYS})"
+    return "nothing" if encoding == "binary/null" else f"of the encoding '{cut(encoding)}'"
 
 
 def _document(data: bytes) -> Any:

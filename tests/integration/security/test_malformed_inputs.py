@@ -224,6 +224,8 @@ SIGNALLED = [
     [in_json({"state": "sideways"})],
     [in_json("x"), in_json("y")],
     [payload(b"{}", b"json/external-storage-reference")],
+    [payload(b"{}", __temporal_external_storage_reference=b"true")],
+    [payload(b"\x00" * 40, b"binary/encrypted")],
 ]
 
 
