@@ -46,6 +46,7 @@ from clients.settings import Settings
 from clients.store.store import Store
 from clients.telemetry.listening import HEALTH, listen_address
 from clients.telemetry.metrics import Metrics
+from clients.telemetry.tracing import current_spans
 from clients.temporal.connection import ensure_search_attributes, require_polling
 from clients.temporal.payloads import without_references
 from clients.temporal.runs import RunDirectory
@@ -81,12 +82,13 @@ PASSED_THROUGH = (
     "workflows.policies",
     "activities",
     "clients",
+    "opentelemetry",
 )
 """Modules that the sandbox does not import again for every workflow.
 
-These are our types, pure decisions and constants, and what workflows only name (activities and their clients). The
-workflows themselves are imported in the sandbox, so that it guards them. Without this list, preparing a workflow takes
-hundreds of milliseconds, and so does every replay (`benchmarks/workflow_prepare.py`).
+These are our types, pure decisions and constants, what workflows only name (activities and their clients), and traces.
+The workflows themselves are imported in the sandbox, so that it guards them. Without this list, preparing a workflow
+takes hundreds of milliseconds, and so does every replay (`benchmarks/workflow_prepare.py`).
 """
 
 logger = logging.getLogger("holdfast.worker")
@@ -114,7 +116,9 @@ class Activities:
     load: list[Activity]
 
 
-def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_attributes: bool) -> Activities:
+def build_activities(
+    tools: Toolbox, client: Client, timing: Timing, *, search_attributes: Collection[str] = ()
+) -> Activities:
     """Build all activities, with their clients and the worker's guardrails."""
     runs = RunDirectory(client)
     executions = ExecutionActivities(tools, timing, search_attributes=search_attributes)
@@ -183,7 +187,7 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
     """Run the workers of these parts in this process, inside the block."""
     timing = settings.intervals
     controls = Part.CONTROL in parts
-    search_attributes = controls and await ensure_search_attributes(client)
+    search_attributes = await ensure_search_attributes(client) if controls else ()
     rails = settings.guardrails(client.service_client.config.target_host)
     async with (
         opened_toolbox(await Store.open(settings.database_url), os.environ, rails, timing) as tools,
@@ -191,6 +195,8 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
     ):
         await stack.enter_async_context(shut(rails.closed_to))
         tools.store.log_lines_too()
+        if spans := current_spans():
+            spans.keep_out(tools.secrets.redact)
         metrics = Metrics(Runtime.default().metric_meter)
         if metrics.counts:
             tools.count(metrics)
@@ -240,6 +246,7 @@ def _control(client: Client, settings: Settings, activities: Activities) -> Work
         max_cached_workflows=settings.cached_workflows,
         max_heartbeat_throttle_interval=beat,
         default_heartbeat_throttle_interval=beat,
+        graceful_shutdown_timeout=settings.grace,
     )
 
 
@@ -252,6 +259,7 @@ def _load(client: Client, settings: Settings, activities: Activities) -> Worker:
         max_concurrent_activities=settings.load_at_once,
         max_heartbeat_throttle_interval=beat,
         default_heartbeat_throttle_interval=beat,
+        graceful_shutdown_timeout=settings.grace,
     )
 
 

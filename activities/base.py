@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.clocks import Deadline, mark_beginning
 from activities.log_context import LOGS_FAILURE, note_execution
+from activities.span_facts import describe_span
 from activities.toolbox import Toolbox
 from clients.await_end import await_end
 from clients.secrets.kept_out import without_secrets
@@ -90,6 +91,7 @@ def step(
     async def body(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
         mark_beginning()
         note_execution(args[0] if args else None)
+        describe_span(args[0] if args else None)
         LOGS_FAILURE.set(True)
         try:
             async with heartbeating():

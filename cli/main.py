@@ -12,6 +12,7 @@ from typing import NoReturn, cast
 import click
 
 from cli.console import UNWRITABLE, complain
+from clients.telemetry.tracing import end_tracing
 from domain.executions.outcome import ExitCode
 from operations.processes.children import watch_parent
 
@@ -37,6 +38,7 @@ _COMMANDS = {
     "server": "serve.server",
     "lab": "serve.lab",
     "worker": "serve.worker",
+    "codec-server": "codec_server.codec_server",
 }
 """Each command's module in `cli/commands/` and its function there, in the order in which `--help` lists them."""
 
@@ -114,6 +116,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(*UNWRITABLE):
             stream.flush()
+    end_tracing()
     # Skip the interpreter's teardown. Threads of Temporal's Rust core that call back during it abort the process with
     # 134 or 139 instead of the exit code (temporalio/sdk-python issue 300; seen in every second run of a short script).
     # Everything of ours is closed by now, and the streams are flushed.

@@ -67,7 +67,7 @@ class GroupRun:
     def _probe(self, case: Case | None, tokens: dict[str, str]) -> PreparedProbe:
         # A case without its header would measure the healthy system, so `baggage_of` raises if a token is missing.
         baggage = baggage_of(case.services, tokens) if case and case.services else None
-        return self._tools.probe(self._plan).prepare(baggage)
+        return self._tools.probe(self._plan).prepare(baggage, case.case_id if case else "control")
 
     async def measure(self, redactor: Redactor) -> Measured:
         """Warm up, send all blocks, and return the results.

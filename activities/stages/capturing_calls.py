@@ -20,6 +20,7 @@ from activities.toolbox import Subject, Toolbox
 from clients.http.reader import SHUT_DOOR, Limits, NoAnswerError, Trouble, fetch
 from clients.peers.fixtures import refuse_unsound
 from clients.store.read_models import LogLevel
+from clients.telemetry.tracing import TRACEPARENT, TRACESTATE
 from domain.calls.discovery import CallKey
 from domain.cases.tokens import BAGGAGE_HEADER, token_of, without_markers
 from domain.errors import ErrorCode, HoldfastError
@@ -44,7 +45,7 @@ Any other error is about the request, or about reading the answer.
 
 _NOT_SENT_AGAIN = frozenset(
     ("host", "content-length", "connection", "transfer-encoding", "accept-encoding", "expect", "keep-alive", "te",
-     "upgrade", "proxy-connection", BAGGAGE_HEADER)
+     "upgrade", "proxy-connection", BAGGAGE_HEADER, TRACEPARENT, TRACESTATE)
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ import httpx
 
 from clients.http.doors import is_shut
 from clients.http.trust import trusted
+from clients.telemetry.tracing import traced_call
 
 CONNECT_TIMEOUT = 5.0
 """Timeout for opening a connection, in seconds."""
@@ -149,13 +150,18 @@ async def fetch(
         NoAnswerError: for every other outcome, whatever the server or a library does.
     """
     target = usable_address(url, params)
-    try:
-        async with asyncio.timeout(limits.seconds):
-            return await _fetch(method, target, limits, headers or {}, body)
-    except NoAnswerError:
-        raise
-    except Exception as error:
-        raise NoAnswerError(trouble_of(error), type(error).__name__) from error
+    with traced_call(method, str(target)) as call:
+        try:
+            async with asyncio.timeout(limits.seconds):
+                answer = await _fetch(method, target, limits, {**(headers or {}), **call.headers}, body)
+        except NoAnswerError as error:
+            call.error = error.trouble
+            raise
+        except Exception as error:
+            call.error = type(error).__name__
+            raise NoAnswerError(trouble_of(error), type(error).__name__) from error
+        call.status = answer.status
+        return answer
 
 
 def trouble_of(error: Exception) -> Trouble:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from clients.http.requests import PreparedRequest
@@ -35,6 +35,8 @@ class Encoded:
 
     origin: Origin
     data: bytes
+    head: int
+    """Bytes of `data` before the empty line that ends the headers."""
     has_no_body: bool
     """Whether the answer has no body, whatever its headers: to a HEAD."""
     timeout: float
@@ -43,6 +45,11 @@ class Encoded:
     """Limit for connecting, in seconds. None: only the total applies."""
     read_timeout: float | None
     """Longest silence of the server, in seconds. None: only the total applies."""
+
+    def with_header(self, name: str, value: str) -> Self:
+        """Return the same request with one more header."""
+        data, at = self.data, self.head
+        return replace(self, data=b"".join((data[:at], f"{name}: {value}\r\n".encode(), data[at:])))
 
     def __repr__(self) -> str:
         # The bytes hold secrets.
@@ -68,9 +75,11 @@ def encode(request: PreparedRequest, token: str | None = None) -> Encoded:
     body = request.body or b""
     if request.body is not None or request.method in _WITH_BODY:
         lines.append(f"Content-Length: {len(body)}")
+    head = "\r\n".join([*lines, ""]).encode()
     return Encoded(
         origin=Origin(parts.scheme == "https", parts.hostname or "", port),
-        data="\r\n".join([*lines, "", ""]).encode() + body,
+        data=head + b"\r\n" + body,
+        head=len(head),
         has_no_body=request.method == "HEAD",
         timeout=request.timeout,
         connect_timeout=request.connect_timeout,

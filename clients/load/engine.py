@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,9 @@ from clients.load.warming import WINDOW, WarmUp, agree
 from clients.load.wire import Wire
 from domain.errors import ErrorCode, HoldfastError
 from domain.traffic.exchange import RequestSample
+
+if TYPE_CHECKING:
+    from clients.telemetry.spans import RequestSpans
 
 READ_BODY = 1_048_576
 """Maximum bytes of the body that `ask` returns."""
@@ -75,16 +78,18 @@ class LoadGenerator:
             self._opened = None
             await asyncio.sleep(0)
 
-    async def send_once(self, request: PreparedRequest) -> RequestSample:
-        """Send one request; a failed login becomes the sample's error kind.
+    async def send_once(self, request: PreparedRequest, spans: RequestSpans | None = None) -> RequestSample:
+        """Send one request, traced by `spans`; a failed login becomes the sample's error kind.
 
         Raises:
             HoldfastError: LOAD_TARGET_INVALID when the request cannot be sent as written.
         """
-        return await self._once(request, LastAnswer())
+        return await self._once(request, LastAnswer(), spans)
 
-    async def send_and_read(self, request: PreparedRequest) -> tuple[RequestSample, str]:
-        """Send one request; return its sample and the body as text.
+    async def send_and_read(
+        self, request: PreparedRequest, spans: RequestSpans | None = None
+    ) -> tuple[RequestSample, str]:
+        """Send one request, traced by `spans`; return its sample and the body as text.
 
         The text holds at most the first mebibyte of the body.
 
@@ -92,7 +97,7 @@ class LoadGenerator:
             HoldfastError: LOAD_TARGET_INVALID when the request cannot be sent as written.
         """
         last = LastAnswer(keep=READ_BODY)
-        sample = await self._once(request, last)
+        sample = await self._once(request, last, spans)
         return sample, last.text
 
     async def measure(
@@ -130,17 +135,18 @@ class LoadGenerator:
         last: LastAnswer | None = None,
         began_ns: int | None = None,
         on_progress: Callable[[int], None] | None = None,
+        spans: RequestSpans | None = None,
     ) -> list[RequestSample]:
         """Send `requests` requests at this pace; return samples in order of completion.
 
         The samples' `offset_us` counts from `began_ns` (by `time.perf_counter_ns`), by default from the start of this
-        block. `last` receives the last answer.
+        block. `last` receives the last answer. `spans` trace the requests, or some of them.
 
         Raises:
             HoldfastError: LOAD_TARGET_INVALID before the first request; LOGIN_FAILED before it, or as soon as a token
                 is no longer accepted and cannot be renewed.
         """
-        sending = self._sending(request, LastAnswer() if last is None else last, began_ns)
+        sending = self._sending(request, LastAnswer() if last is None else last, spans, began_ns)
         seen: list[Seen] = []
 
         def done(raw: Seen) -> None:
@@ -156,7 +162,9 @@ class LoadGenerator:
                 await _send_open(sending, pace, requests, done)
         return [raw.sample() for raw in seen]
 
-    async def warm_up(self, request: PreparedRequest, pace: Pace, at_most: int) -> WarmUp:
+    async def warm_up(
+        self, request: PreparedRequest, pace: Pace, at_most: int, spans: RequestSpans | None = None
+    ) -> WarmUp:
         """Send blocks until two in a row agree, up to `at_most` requests.
 
         Blocks agree when their median latencies nearly match (`clients/load/warming.py`).
@@ -167,21 +175,23 @@ class LoadGenerator:
         sent = 0
         earlier: list[RequestSample] = []
         while sent < at_most:
-            later = await self.block(request, pace, min(WINDOW, at_most - sent))
+            later = await self.block(request, pace, min(WINDOW, at_most - sent), spans=spans)
             sent += len(later)
             if agree(earlier, later):
                 return WarmUp(sent, agreed=True)
             earlier = later
         return WarmUp(sent, agreed=False)
 
-    def _sending(self, request: PreparedRequest, last: LastAnswer, began_ns: int | None = None) -> Sending:
+    def _sending(
+        self, request: PreparedRequest, last: LastAnswer, spans: RequestSpans | None, began_ns: int | None = None
+    ) -> Sending:
         refuse_unsendable(request)
         if self._opened is None:
             raise RuntimeError("the load generator is not open")
-        return Sending(*self._opened, request, last, began_ns)
+        return Sending(*self._opened, request, last, began_ns=began_ns, spans=spans)
 
-    async def _once(self, request: PreparedRequest, last: LastAnswer) -> RequestSample:
-        sending = self._sending(request, last)
+    async def _once(self, request: PreparedRequest, last: LastAnswer, spans: RequestSpans | None) -> RequestSample:
+        sending = self._sending(request, last, spans)
         started = time.perf_counter_ns()
         try:
             await sending.log_in()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from clients.http.requests import PreparedRequest, prepare
 from clients.load.engine import LoadGenerator
@@ -16,8 +16,12 @@ from clients.load.pace import Pace
 from clients.load.sending import LastAnswer
 from clients.load.warming import WarmUp
 from clients.secrets.values import Secrets
+from clients.telemetry.tracing import TRACEPARENT, current_spans
 from domain.plans.request import Request
 from domain.traffic.exchange import RequestSample
+
+if TYPE_CHECKING:
+    from clients.telemetry.spans import RequestSpans
 
 
 class PreparedProbe(Protocol):
@@ -54,8 +58,10 @@ class PreparedProbe(Protocol):
 class Probe(Protocol):
     """Something to send, before its secrets are resolved."""
 
-    def prepare(self, baggage: str | None) -> PreparedProbe:
+    def prepare(self, baggage: str | None, case: str | None = None) -> PreparedProbe:
         """Resolve secrets and set the baggage header; None sends none.
+
+        `case` names the case of the load test that it is sent for. Then a share of the requests is traced, else all.
 
         Raises:
             HoldfastError: SECRET_MISSING when a reference has no value.
@@ -71,21 +77,31 @@ class RequestProbe:
     secrets: Secrets
     load: LoadGenerator
 
-    def prepare(self, baggage: str | None) -> PreparedProbe:
+    def prepare(self, baggage: str | None, case: str | None = None) -> PreparedProbe:
         """Prepare the request. See `Probe.prepare`."""
-        return _PreparedRequestProbe(prepare(self.request, self.secrets, baggage), self.load)
+        return _PreparedRequestProbe(prepare(self.request, self.secrets, baggage), self.load, self._spans(case))
+
+    def _spans(self, case: str | None) -> RequestSpans | None:
+        spans = current_spans()
+        # A plan that names its own trace keeps it.
+        if spans is None or any(name.lower() == TRACEPARENT for name in self.request.headers):
+            return None
+        # The address as written: references to secrets stay references.
+        facts = {"holdfast.case": case} if case else {}
+        return spans.requests(str(self.request.method), self.request.url, facts, every=case is None)
 
 
 @dataclass(frozen=True, repr=False)
 class _PreparedRequestProbe:
     request: PreparedRequest
     load: LoadGenerator
+    spans: RequestSpans | None
 
     async def send_once(self) -> RequestSample:
-        return await self.load.send_once(self.request)
+        return await self.load.send_once(self.request, self.spans)
 
     async def send_and_read(self) -> tuple[RequestSample, str]:
-        return await self.load.send_and_read(self.request)
+        return await self.load.send_and_read(self.request, self.spans)
 
     async def block(
         self,
@@ -97,8 +113,8 @@ class _PreparedRequestProbe:
         on_progress: Callable[[int], None] | None = None,
     ) -> list[RequestSample]:
         return await self.load.block(
-            self.request, pace, requests, last=last, began_ns=began_ns, on_progress=on_progress
+            self.request, pace, requests, last=last, began_ns=began_ns, on_progress=on_progress, spans=self.spans
         )
 
     async def warm_up(self, pace: Pace, at_most: int) -> WarmUp:
-        return await self.load.warm_up(self.request, pace, at_most)
+        return await self.load.warm_up(self.request, pace, at_most, self.spans)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from clients.http.requests import PreparedRequest
 from clients.load.connection import OTHER, encoding_of
-from clients.load.encoding import encode
+from clients.load.encoding import Encoded, encode
 from clients.load.logins import UNAUTHORIZED, Logins, Token
 from clients.load.wire import Answer, Wire
+from clients.telemetry.tracing import TRACEPARENT
 from domain.traffic.exchange import RequestSample
+
+if TYPE_CHECKING:
+    from clients.telemetry.spans import RequestSpan, RequestSpans
 
 KEPT_BODY = 4_096
 """Bytes kept of the last answer's body."""
@@ -67,7 +71,14 @@ class Sending:
     """A sender of one request, any number of times, also concurrently."""
 
     def __init__(
-        self, wire: Wire, logins: Logins, request: PreparedRequest, last: LastAnswer, began_ns: int | None = None
+        self,
+        wire: Wire,
+        logins: Logins,
+        request: PreparedRequest,
+        last: LastAnswer,
+        *,
+        began_ns: int | None = None,
+        spans: RequestSpans | None = None,
     ) -> None:
         """Encode the request; sample offsets count from `began_ns`, by default from now."""
         self._wire = wire
@@ -75,6 +86,7 @@ class Sending:
         self._request = request
         self._last = last
         self._began_ns = time.perf_counter_ns() if began_ns is None else began_ns
+        self._spans = spans
         self._token: Token | None = None
         self._encoded = encode(request)
 
@@ -95,14 +107,17 @@ class Sending:
         Raises:
             LoginError: when the token is no longer accepted and the login yields no other.
         """
+        # Before anything is measured.
+        prepared = self._prepared()
         started_ns = time.perf_counter_ns()
         planned_ns = started_ns if due_ns is None else due_ns
-        answer = await self._exchange()
+        answer = await self._exchange(*prepared)
         renewed_ns = 0
         if self._token is not None and answer.status == UNAUTHORIZED and await self._renew_token(self._token):
+            prepared = self._prepared()
             # Exclude the refused try and the renewal from the latency: users do not pay for them, they log in once.
             renewed_ns = time.perf_counter_ns() - started_ns
-            answer = await self._exchange()
+            answer = await self._exchange(*prepared)
         if answer.status is not None:
             last = self._last
             last.status, last.body, last.head, last.received = answer.status, answer.body, answer.head, answer.received
@@ -127,12 +142,21 @@ class Sending:
             self._use_token(renewed)
         return renewed is not None
 
-    async def _exchange(self) -> Answer:
+    def _prepared(self) -> tuple[Encoded, RequestSpan | None]:
+        """Return the request's bytes, with its own trace header and span if there are any."""
+        if self._spans is None:
+            return self._encoded, None
+        span = self._spans.next()
+        return self._encoded.with_header(TRACEPARENT, span.traceparent), span
+
+    async def _exchange(self, encoded: Encoded, span: RequestSpan | None) -> Answer:
         token = self._token
         try:
-            answer = await self._wire.exchange(self._encoded, self._last.keep)
+            answer = await self._wire.exchange(encoded, self._last.keep)
         except Exception:  # whatever failed, this request was sent or attempted, so it needs a sample
-            return Answer(None, b"", OTHER, time.perf_counter_ns())
+            answer = Answer(None, b"", OTHER, time.perf_counter_ns())
+        if span is not None:
+            span.end(answer.status, answer.kind)
         if token is not None and answer.status not in (None, UNAUTHORIZED):
             token.taken = True
         return answer

@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel, JsonValue
 
 from lab.topology import Call, FailureKind, Route, Service
+from lab.tracing import ServiceTraces
 
 
 class CallResult(BaseModel):
@@ -45,8 +46,15 @@ def raw_path(request: web.BaseRequest) -> str:
 class App:
     """One demo service, without any socket."""
 
-    def __init__(self, service: Service, session: aiohttp.ClientSession, address_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        session: aiohttp.ClientSession,
+        address_of: Callable[[str], str],
+        traces: ServiceTraces,
+    ) -> None:
         self._service = service
+        self._traces = traces
         self._session = session
         self._address_of = address_of
         self._routes: dict[tuple[str, str], Route] = {(route.method, route.path): route for route in service.routes}
@@ -56,17 +64,24 @@ class App:
         route = self._routes.get((request.method, raw_path(request)))
         if route is None:
             return json_response({"error": "not found", "service": self._service.name}, 404)
-        await asyncio.sleep(self._service.latency)
-        if route.leaf:
-            return json_response(route.body)
-        return await self._compose(route, request.headers.get("baggage"))
+        with self._traces.serving(request.method, route.path, request.headers) as served:
+            response = await self._serve(route, request.headers.get("baggage"), served.headers)
+            served.status = response.status
+            return response
 
     async def healthy(self) -> bool:
         """Return whether it could answer: a simulated service always can."""
         return True
 
-    async def _compose(self, route: Route, baggage: str | None) -> web.Response:
-        headers = {"baggage": baggage} if baggage is not None and self._service.forwards_baggage else {}
+    async def _serve(self, route: Route, baggage: str | None, trace: dict[str, str]) -> web.Response:
+        await asyncio.sleep(self._service.latency)
+        if route.leaf:
+            return json_response(route.body)
+        # A service that does not copy the one header copies no other either.
+        headers = {**({"baggage": baggage} if baggage is not None else {}), **trace}
+        return await self._compose(route, headers if self._service.forwards_baggage else {})
+
+    async def _compose(self, route: Route, headers: dict[str, str]) -> web.Response:
         results: dict[str, CallResult] = {}
         for call in self._service.calls:
             result = await self._call(call, headers)

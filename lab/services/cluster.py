@@ -1,6 +1,7 @@
 """All services of one lab: started, found and stopped here."""
 
 import asyncio
+import os
 
 import aiohttp
 
@@ -12,6 +13,7 @@ from lab.services.sockets import Listener, allow_sockets
 from lab.services.upstream import Upstream
 from lab.settings import LabSettings, PortChoice
 from lab.topology import Service, Topology
+from lab.tracing import LabTraces
 
 
 class UnknownServiceError(Exception):
@@ -42,6 +44,7 @@ class Cluster:
         self._listeners: dict[str, Listener] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._traces = LabTraces()
 
     @property
     def namespace(self) -> str:
@@ -75,6 +78,7 @@ class Cluster:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar()
         )
+        self._traces = LabTraces.from_environment(os.environ)
         for service in self.topology.services:
             self._listeners[service.name] = Listener(self.hosts[service.name].handle, service.port, ports)
         for service in self.topology.services:
@@ -82,7 +86,8 @@ class Cluster:
 
     def _backend(self, service: Service) -> Backend:
         if service.upstream is None:
-            return App(service, self.session, self.address_of)
+            traces = self._traces.of(service.name, self.namespace)
+            return App(service, self.session, self.address_of, traces)
         self._upstreams[service.name] = Upstream(service.upstream, service.upstream_health or "/", self.settings)
         return self._upstreams[service.name]
 
@@ -107,3 +112,4 @@ class Cluster:
             await upstream.close()
         if self._session is not None:
             await self._session.close()
+        await self._traces.close()

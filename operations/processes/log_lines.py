@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from temporalio import activity, workflow
 
 from activities.log_context import EXECUTION, LOGS_FAILURE
+from clients.telemetry.tracing import current_spans
 from domain.control_characters import visible
 from domain.errors import ErrorCode, HoldfastError
 from domain.names import execution_in
@@ -63,6 +64,8 @@ class Place(BaseModel):
     run_id: str | None = None
     activity: str | None = None
     attempt: int | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
 
     def in_words(self) -> str:
         """Describe the place, shortly."""
@@ -76,6 +79,12 @@ class Place(BaseModel):
 
 def place_of(record: logging.LogRecord) -> Place:
     """Return where a record was logged. It is called while the record is."""
+    spans = current_spans()
+    ids = spans.ids() if spans else None
+    return _in_temporal(record).model_copy(update=ids._asdict() if ids else {})
+
+
+def _in_temporal(record: logging.LogRecord) -> Place:
     if activity.in_activity():
         info = activity.info()
         return Place(

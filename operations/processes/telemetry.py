@@ -1,4 +1,4 @@
-"""What the SDK's core, which is not Python, tells the outside: its log, and the endpoint for metrics."""
+"""What a process shows of itself: the log of the SDK's core, which is not Python, the endpoint for metrics, traces."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from temporalio.runtime import (
 
 from clients.telemetry.listening import METRICS, listen_address
 from clients.telemetry.metrics import DURATION_BUCKETS, DURATIONS, PREFIX
+from clients.telemetry.trace_settings import trace_settings
 from domain.errors import ErrorCode, HoldfastError
 
 
@@ -51,3 +52,16 @@ def _endpoint(address: str) -> PrometheusConfig | None:
         durations_as_seconds=True,
         histogram_bucket_overrides={PREFIX + name: DURATION_BUCKETS for name in DURATIONS},
     )
+
+
+def set_up_tracing(environ: Mapping[str, str], service: str) -> None:
+    """Trace this process under this name, if the `OTEL_*` variables ask for it. Call it once a process.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR for variables that cannot be used, or without the exporter.
+    """
+    settings = trace_settings(environ)
+    if settings is not None:
+        from clients.temporal.tracing import start_tracing  # noqa: PLC0415 - it takes most of a second to import
+
+        start_tracing(settings, service)

@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 from clients.load import loop as load_loop
 from clients.settings import Settings
 from clients.telemetry.listening import next_addresses
+from clients.telemetry.tracing import end_tracing
 from clients.temporal.connection import connect_patiently
 from domain.errors import HoldfastError
 from domain.names import load_queue
 from operations.processes.interrupts import signals_to_handle
 from operations.processes.load_process import ControlProcess, LoadProcess
 from operations.processes.log_lines import log_to_stderr
-from operations.processes.telemetry import set_up_telemetry
+from operations.processes.telemetry import set_up_telemetry, set_up_tracing
 from worker import Part, running
 
 SERVER_PATIENCE = timedelta(seconds=60)
@@ -89,7 +90,7 @@ async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
     if client is None:
         return
     async with AsyncExitStack() as stack:
-        load = await stack.enter_async_context(LoadProcess()) if load_apart else None
+        load = await stack.enter_async_context(LoadProcess(grace=settings.grace)) if load_apart else None
         await stack.enter_async_context(running(client, settings, parts))
         if load is not None:
             await interruptible(load.ready(), stop)
@@ -134,6 +135,11 @@ def run_to_exit_code(serving: Coroutine[Any, Any, None], *, sends_load: bool = F
         serving.close()
         logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
         return 3
+    try:
+        set_up_tracing(os.environ, "holdfast-load" if sends_load else "holdfast-worker")
+    except HoldfastError as error:
+        # Without a worker nothing is switched off, and these variables are often set for all processes of a machine.
+        logger.error("this worker is not traced: %s", error)  # noqa: TRY400 - one sentence and a hint
     for name in ("httpx", "alembic"):  # At INFO, they log every request, and every plugin that they set up.
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
@@ -142,4 +148,6 @@ def run_to_exit_code(serving: Coroutine[Any, Any, None], *, sends_load: bool = F
     except HoldfastError as error:
         logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
         return 3
+    finally:
+        end_tracing()
     return 0

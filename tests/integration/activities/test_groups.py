@@ -65,7 +65,7 @@ class Scripted(LoadGenerator):
         self.sent[arm] += requests
         return [self.answer(arm, first + number) for number in range(requests)]
 
-    async def warm_up(self, request: PreparedRequest, pace: Any, at_most: int) -> WarmUp:
+    async def warm_up(self, request: PreparedRequest, pace: Any, at_most: int, spans: Any = None) -> WarmUp:
         self.warmed.append(request.headers.get("baggage", ""))
         return WarmUp(at_most, agreed=False)
 
@@ -91,7 +91,7 @@ class Bench:
         self._patch.setattr(self.store.executions, "plan", changed)
         self._patch.setattr(LoadActivities, "_vanished", none_vanished)
         stage = self._stage
-        records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
+        records = ExecutionActivities(stage.tools, stage.execution.timing)
         await stage.do(records.generate_cases, stage.ref)
 
     async def measure(self, load: LoadGenerator) -> BatchReport:

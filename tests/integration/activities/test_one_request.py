@@ -31,11 +31,11 @@ class Noting(LoadGenerator):
         self.sent[purpose] += 1
         self.bodies.append(request)
 
-    async def send_once(self, request: PreparedRequest) -> Any:
+    async def send_once(self, request: PreparedRequest, spans: Any = None) -> Any:
         self.note("analysis", request)
         return await super().send_once(request)
 
-    async def send_and_read(self, request: PreparedRequest) -> Any:
+    async def send_and_read(self, request: PreparedRequest, spans: Any = None) -> Any:
         self.note("steady state", request)
         return await super().send_and_read(request)
 
@@ -61,7 +61,7 @@ async def test_analysis_steady_state_and_every_case_send_the_same_request(stage:
         started = await stage.do(stage.traffic.start, stage.ref)
         order = AnalysisOrder(execution_id=execution_id, task_id=started.task_id)
         await stage.do(stage.traffic.await_patterns, order)
-        records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
+        records = ExecutionActivities(stage.tools, stage.execution.timing)
         await stage.do(records.generate_cases, stage.ref)
         steady = SteadyOrder(execution_id=execution_id, moment=SteadyMoment.BEFORE)
         await stage.do(SteadyActivities(stage.tools).check, steady)

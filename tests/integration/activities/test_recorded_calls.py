@@ -275,7 +275,7 @@ async def test_answers_count_only_if_no_recording_ended_meanwhile(
         return await real(*what)
 
     monkeypatch.setattr(calls, "send_requests", asked)
-    records = ExecutionActivities(recorded.tools, recorded.execution.timing, search_attributes=False)
+    records = ExecutionActivities(recorded.tools, recorded.execution.timing)
     await recorded.do(records.generate_cases, recorded.ref)
     await recorded.do(recorded.faults.inject, faulty)
     await recorded.do(recorded.faults.await_running, faulty)

@@ -53,7 +53,7 @@ class Judged:
 
         `failing` holds the measurements of cases that do not pass, by id with `_` for `+`.
         """
-        records = ExecutionActivities(self.stage.tools, self.stage.execution.timing, search_attributes=False)
+        records = ExecutionActivities(self.stage.tools, self.stage.execution.timing)
         await self.stage.do(records.generate_cases, self.stage.ref)
         results = []
         for index in self.cases:

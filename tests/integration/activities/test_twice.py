@@ -44,7 +44,7 @@ async def test_a_repeated_activity_adds_no_rows(stage: Stage) -> None:
         assert await row_counts(store, execution_id) == once, work
         return first
 
-    records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing)
     ledger, load = LedgerActivities(stage.tools, cast("RunDirectory", Started())), LoadActivities(stage.tools)
     new = NewExecution(plan_json=canonical_json(stage.plan), workflow_id="w", run_id="1")
     assert (await twice(records.create, new)).execution_id == execution_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -37,7 +38,8 @@ changes a schedule.
 """
 
 AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
-UNTIL_ASKED = {"server", "lab"}
+KEYS = f"k:{base64.b64encode(bytes(32)).decode()}"
+UNTIL_ASKED = {"server", "lab", "codec-server"}
 """Commands that run until they are asked to end, which the tests do once their addresses are printed."""
 
 PROCESSES = UNTIL_ASKED | {"status", "watch", "cancel", "halt", "recover"}
@@ -139,6 +141,7 @@ FACTS: list[tuple[str, ...]] = [
     ("logs", "shop"),
     ("server", "--no-ui", "--database", "temporal.db", "--config", "server.yaml"),
     ("lab", "--free-ports"),
+    ("codec-server", "--port", "0"),
 ]
 
 
@@ -148,7 +151,8 @@ async def test_facts_are_json_and_nothing_else(ask: Ask, tmp_path: Path, argumen
     """The command prints one document, and its exit code is 0."""
     (tmp_path / "server.yaml").write_text("port: 0\nui_port: 0\n")
     wanted = () if arguments[0] == "schema" else ("--json",)
-    code, out, err = await ask(*arguments, *wanted, **AWAY, **database(tmp_path))
+    keys = {"HOLDFAST_PAYLOAD_KEYS": KEYS} if arguments[0] == "codec-server" else {}
+    code, out, err = await ask(*arguments, *wanted, **AWAY, **database(tmp_path), **keys)
     assert code == 0, err
     assert isinstance(json.loads(out), dict | list)
 

@@ -16,8 +16,11 @@ async def test_a_worker_waits_for_a_server_that_is_not_up_yet(holdfast: Start, t
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    worker = await holdfast("worker", TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+    unusable = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    worker = await holdfast("worker", TEMPORAL_ADDRESS=f"127.0.0.1:{port}", **unusable)
     await worker.until("trying again")
+    # Without a worker nothing is switched off. These variables are often set for everything that runs on a machine.
+    assert "this worker is not traced: environment variable OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'" in worker.text
     settings = DevServerSettings(port=port, ui_port=0, database_file=str(tmp_path / "temporal.db"))
     async with embedded_server(settings, ui=False) as server:
         assert server.address == f"127.0.0.1:{port}"

@@ -203,7 +203,7 @@ async def test_a_plan_that_only_parses_is_not_stored(stage: Stage) -> None:
     """`create_execution` does the full validation itself, and only for the run that asks."""
     document = json.loads(canonical_json(stage.plan))
     document["services"][0]["fault"] = experiment(scope="node")
-    records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing)
     new = NewExecution(plan_json=json.dumps(document), workflow_id="evil", run_id="9")
     run = Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="evil", run_id="9")
     with pytest.raises(ApplicationError) as raised:
@@ -222,7 +222,7 @@ async def test_a_plan_that_only_parses_is_not_stored(stage: Stage) -> None:
 async def test_only_an_executions_own_workflow_makes_and_moves_its_record(stage: Stage) -> None:
     """Whatever its kind. A plan's record is made by `create_execution` alone, which asks more."""
     store = stage.tools.store
-    records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing)
     new = NewRecord(kind="countdown", definition_json='{"countdown": "x", "start": 1}', workflow_id="c", run_id="9")
     own = Caller(workflow_type="Countdown", workflow_id="c", run_id="9")
     await refused(stage, records.create_record, new, own)
@@ -401,7 +401,7 @@ async def test_recordings_of_others_are_not_stopped(stage: Stage) -> None:
 
 async def test_a_failed_run_cannot_be_turned_into_a_passed_run(stage: Stage) -> None:
     """Neither by a stranger nor, once it has ended, by the run itself."""
-    records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing)
     run = stage.execution.execution_id
     facts = {"status": RunStatus.COMPLETED, "phase": Phase.DONE, "recovery": Recovery.VERIFIED}
     passed = Ending.model_validate({"execution_id": run, "verdict": Verdict.PASSED} | facts)

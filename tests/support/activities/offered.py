@@ -14,7 +14,7 @@ from worker import build_activities
 def offered() -> list[Any]:
     nothing: Any = None
     tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
-    built = build_activities(tools, nothing, Timing(), search_attributes=False)
+    built = build_activities(tools, nothing, Timing())
     return [*built.control, *built.load]
 
 

@@ -74,5 +74,6 @@ class Terminal:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without anything that configures Holdfast or Temporal."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "TEMPORAL_"))}
+    """Return this process's environment without anything that configures Holdfast, Temporal or traces."""
+    configures = ("HOLDFAST_", "TEMPORAL_", "OTEL_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(configures)}

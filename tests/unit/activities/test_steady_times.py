@@ -52,7 +52,7 @@ class Answers:
         self._left = list(statuses)
         self._takes = takes
 
-    async def send_and_read(self, _: object) -> tuple[RequestSample, str]:
+    async def send_and_read(self, *_: object) -> tuple[RequestSample, str]:
         await asyncio.sleep(self._takes)
         status = self._left.pop(0) if len(self._left) > 1 else self._left[0]
         return RequestSample(latency_us=1, status=status), ""

@@ -25,7 +25,7 @@ from domain.resilience.model import CaseCounts, CaseVerdict, Phase, ResilienceSu
 from tests.support.cli.terminal import plan_document
 from tests.support.paths import ROOT
 
-COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)")
+COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )?holdfast ([a-z][a-z-]*)")
 OPTION = re.compile(r"`holdfast ((?:schedule )?[a-z]+) (--[a-z-]+)")
 NOBODY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 

@@ -22,7 +22,7 @@ OTHER_PROGRAMS = "temporal (workflow|schedule|operator)|pip install|datasette|py
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=lambda path: path.name)
 def test_every_command_that_a_document_names_exists(document: Path) -> None:
     """In blocks of commands and in prose."""
-    named = re.findall(r"(?:^    |`)(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)", document.read_text(), re.MULTILINE)
+    named = re.findall(r"(?:^    |`)(?:[A-Z_]+=\S+ )?holdfast ([a-z-]+)", document.read_text(), re.MULTILINE)
     assert {name for name in named if name not in every_command()} == set()
 
 
@@ -37,7 +37,7 @@ def test_every_option_that_a_document_names_exists(document: Path) -> None:
         for name, command in every_subcommand().items()
     }
     lines = [line for line in document.read_text().splitlines() if not re.search(OTHER_PROGRAMS, line)]
-    named = r"holdfast ((?:schedule )?[a-z]+)"
+    named = r"holdfast ((?:schedule )?[a-z-]+)"
     commands = [found for line in lines for found in re.findall(rf"`{named}([^`]*)`", line)]
     commands += [found for line in lines for found in re.findall(rf"^    {named}([^#]*)", line)]
     for command, rest in commands:

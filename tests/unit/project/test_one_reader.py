@@ -18,8 +18,9 @@ READERS = {
     "clients/kubernetes/connection.py": {"aiohttp"},
     "clients/load/wire.py": {"create_connection"},
     "clients/load/connection.py": {"httptools"},
-    # It answers, within aiohttp's own limits on what it is sent.
+    # These answer, within limits on what they are sent.
     "clients/telemetry/health.py": {"aiohttp"},
+    "clients/temporal/codec_server.py": {"aiohttp"},
 }
 """Libraries and calls that only these readers may use."""
 

@@ -41,7 +41,7 @@ def test_every_activity_is_registered_once() -> None:
     """A run hangs if no worker offers an activity that it calls."""
     nothing: Any = None
     tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
-    offered = build_activities(tools, nothing, Timing(), search_attributes=False)
+    offered = build_activities(tools, nothing, Timing())
     names = [activity._Definition.must_from_callable(work).name for work in [*offered.control, *offered.load]]
     assert sorted(str(name) for name in names) == sorted(defined_activities())
 
