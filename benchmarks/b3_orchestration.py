@@ -79,7 +79,7 @@ async def _measured(services: int, requests: int) -> list[Row]:
             cases=cases,
             requests=requests,
             whole=seconds,
-            load=_load_seconds(await run.query(STATUS_QUERY, result_type=ResilienceState)),
+            load=load_seconds(await run.query(STATUS_QUERY, result_type=ResilienceState)),
             ideal=await _request_seconds(environment.store, summary.execution_id, cases) / CONCURRENCY,
             weights=[weight async for weight in history_weights(environment.client, run)],
             memory=[peak(pid) for pid in family(environment.worker.pid)],
@@ -93,7 +93,8 @@ async def _request_seconds(store: Store, execution_id: int, cases: int) -> float
     return sum(latency for samples in stored for latency, _ in unpacked(samples.raw or b"")) / 1e6
 
 
-def _load_seconds(state: ResilienceState) -> float:
+def load_seconds(state: ResilienceState) -> float:
+    """Return how long a run's load test took, in seconds."""
     (load,) = [phase for phase in state.phases if phase.phase is Phase.LOAD_TEST_BASELINE]
     assert load.finished_at is not None
     return (load.finished_at - load.started_at).total_seconds()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,15 +54,20 @@ class Site:
 
 
 @asynccontextmanager
-async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
-    """Run a generated system with `services` services behind its entry. A request calls each of them once."""
+async def site(
+    services: int, load: dict[str, Any], worker_settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Site]:
+    """Run a generated system with `services` services behind its entry. A request calls each of them once.
+
+    `worker_settings` are variables of the worker alone.
+    """
     system = generate_topology(Shape.TREE, services + 1, _SEED, weaknesses=0)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-bench-")))
         environment = _environment(folder)
 
-        async def start(name: str, *arguments: str) -> Child:
-            child = await Child.start(name, *arguments, folder=folder, environment=environment)
+        async def start(name: str, *arguments: str, more: Mapping[str, str] | None = None) -> Child:
+            child = await Child.start(name, *arguments, folder=folder, environment=environment | dict(more or {}))
             stack.push_async_callback(child.stop)
             return child
 
@@ -75,13 +80,14 @@ async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
         store = await Store.open(environment["HOLDFAST_DATABASE_URL"])
         stack.push_async_callback(store.close)
         client = await connect_quietly(environment["TEMPORAL_ADDRESS"])
-        worker = await start("worker", "worker")
+        worker = await start("worker", "worker", more=worker_settings)
         plan = _plan(system, addresses, load)
         yield Site(client, plan, store, environment["HOLDFAST_TASK_QUEUE"], worker)
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "HOLDFAST_"))}
+    configures = ("TEMPORAL_", "HOLDFAST_", "OTEL_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(configures)}
     (folder / "temporal.toml").touch()
     return kept | {
         "TEMPORAL_CONFIG_FILE": str(folder / "temporal.toml"),
@@ -103,6 +109,13 @@ def family(pid: int) -> list[int]:
     """Return a process and its children. Children are found on Linux only, where the figures are taken."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     return [pid, *(int(child) for child in (children.read_text().split() if children.exists() else []))]
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used so far, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system = int(fields[11]), int(fields[12])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 def peak(pid: int) -> int:
