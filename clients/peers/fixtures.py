@@ -51,7 +51,7 @@ class Fixtures:
         }
         answer = await self._http.call("POST", "/api/fixtures/upsert", body=body, total=longest)
         if answer.status == 400:
-            raise answer.error(ErrorCode.RULES_REJECTED, "refused the rules", "the proxy gives no reason: see its log")
+            raise answer.error(ErrorCode.RULES_REJECTED, "refused the rules", "the log of the proxy may say more")
         if not answer.ok:
             raise answer.error(ErrorCode.PEER_ERROR, "failed, perhaps after switching some rules on")
         upserted = answer.object().get("upserted")

@@ -98,6 +98,21 @@ def test_the_progress_table_shows_the_run_and_its_errors(board: ResilienceBoard)
     table = resilience_table(board.state)
     assert "**shop**" in table
     assert "it exploded" in table
+    assert "| verdict |  |" in table
+    assert "| recovery | not needed: nothing was switched on |" in table
+
+
+@pytest.mark.parametrize(
+    ("recovery", "words"),
+    [(None, "something is on"), *((recovery, recovery.value.replace("_", " ")) for recovery in Recovery)],
+)
+def test_the_progress_table_of_an_ended_run_says_what_is_left(
+    board: ResilienceBoard, recovery: Recovery | None, words: str
+) -> None:
+    """Someone who read only this could not tell a run without a verdict from one that goes on."""
+    table = resilience_table(board.state.model_copy(update={"finished_at": NOW, "recovery": recovery}))
+    assert f"| recovery | {words}" in table
+    assert "| verdict | none: it ended before one was reached |" in table
 
 
 def failure(captured: CapturedFailure | None, error: str = "", *, recovered: bool = True) -> FaultReport:
