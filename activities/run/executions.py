@@ -39,7 +39,7 @@ class ExecutionActivities:
         self._tools = tools
         self._timing = timing
         missing = sorted(set(SearchAttribute) - set(search_attributes))
-        self._of_the_server = {"search_attributes": bool(search_attributes), "missing_search_attributes": missing}
+        self._registered = {"search_attributes": bool(search_attributes), "missing_search_attributes": missing}
 
     @activity.defn(name="create_execution")
     @writes_itself
@@ -62,7 +62,7 @@ class ExecutionActivities:
         )
         message = f"plan {plan.name}: {len(plan.services)} services, {case_count(len(plan.services))} cases"
         await self._tools.store.logs.add(execution.execution_id, "created", LogLevel.INFO, message)
-        return execution.model_copy(update=self._of_the_server)
+        return execution.model_copy(update=self._registered)
 
     def _refuse_outside_guardrails(self, plan: Plan, *, verify_pairs: bool) -> None:
         problems = outside(plan, self._tools.rails) + (too_few_for_pairs(self._tools.rails) if verify_pairs else [])
@@ -116,7 +116,7 @@ class ExecutionActivities:
         record = await self._tools.store.executions.create_record(new, definition.name, self._timing)
         message = kind.summarised(definition)
         await self._tools.store.logs.add(record.execution_id, "created", LogLevel.INFO, message)
-        return record.model_copy(update=self._of_the_server)
+        return record.model_copy(update=self._registered)
 
     @activity.defn(name="change_step")
     @writes()

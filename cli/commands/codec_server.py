@@ -38,7 +38,7 @@ def codec_server(port: int, origins: tuple[str, ...], *, as_json: bool) -> None:
     HOLDFAST_CODEC_TOKEN, or one that is made up at each start and printed.
     """
     keys = payload_keys(os.environ)
-    if keys.newest is None:
+    if not keys.by_id:
         raise HoldfastError(
             ErrorCode.VALIDATION_ERROR, f"there are no keys: {KEYS} is not set", hint="set it as it is for the worker"
         )

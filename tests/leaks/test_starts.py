@@ -37,14 +37,7 @@ async def by_starter(bench: Duo, *options: str) -> Terminal:
     """Start `starter.py run` as a process configured for this bench."""
     path = bench.folder / "plan.json"
     path.write_text(json.dumps(bench.plan()))
-    (bench.folder / "temporal.toml").touch()
-    environment = {
-        "TEMPORAL_ADDRESS": bench.temporal.service_client.config.target_host,
-        "TEMPORAL_CONFIG_FILE": str(bench.folder / "temporal.toml"),
-        "HOLDFAST_DATABASE_URL": bench.settings.database_url,
-        "HOLDFAST_TASK_QUEUE": bench.settings.task_queue,
-    }
-    return await Terminal.start("run", str(path), "--yes", *options, folder=bench.folder, env=environment)
+    return await Terminal.start("run", str(path), "--yes", *options, folder=bench.folder, env=bench.for_commands())
 
 
 async def ended_with(terminal: Terminal) -> int:

@@ -32,14 +32,7 @@ async def holdfast_run(bench: Bench, plan: dict[str, Any], *options: str) -> Ter
     """Start `holdfast run` as a process configured for this bench."""
     path = bench.folder / "second.json"
     bench.write_input(plan).rename(path)
-    (bench.folder / "temporal.toml").touch()
-    environment = {
-        "TEMPORAL_ADDRESS": bench.temporal.service_client.config.target_host,
-        "TEMPORAL_CONFIG_FILE": str(bench.folder / "temporal.toml"),
-        "HOLDFAST_DATABASE_URL": bench.settings.database_url,
-        "HOLDFAST_TASK_QUEUE": bench.settings.task_queue,
-    }
-    return await Terminal.start("run", str(path), "--yes", *options, folder=bench.folder, env=environment)
+    return await Terminal.start("run", str(path), "--yes", *options, folder=bench.folder, env=bench.for_commands())
 
 
 async def first_ended(bench: Bench, first: Run, *, replaced: bool) -> None:

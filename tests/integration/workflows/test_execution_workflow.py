@@ -35,14 +35,14 @@ class Records:
     def __init__(self, *, search_attributes: bool = False, missing: Sequence[str] = ()) -> None:
         self.endings: list[Ending] = []
         self.gate = asyncio.Event()
-        self._of_the_server = {"search_attributes": search_attributes, "missing_search_attributes": list(missing)}
+        self._registered = {"search_attributes": search_attributes, "missing_search_attributes": list(missing)}
 
     @activity.defn(name="create_record")
     async def create(self, _: NewRecord) -> ExecutionRecord:
         timing = Timing.of(TimingPreset.FAST)
         began = datetime.now(UTC)
         record = ExecutionRecord(execution_id=7, timing=timing, started_at=began)
-        return record.model_copy(update=self._of_the_server)
+        return record.model_copy(update=self._registered)
 
     @activity.defn(name="change_step")
     async def step(self, _: StepChange) -> None:

@@ -362,6 +362,16 @@ class Bench:
         self._workers.append(process)
         return process
 
+    def for_commands(self) -> dict[str, str]:
+        """Return the variables by which a `holdfast` command works on this bench, and on nothing else."""
+        (self.folder / "temporal.toml").touch()
+        return {
+            "TEMPORAL_ADDRESS": self.temporal.service_client.config.target_host,
+            "TEMPORAL_CONFIG_FILE": str(self.folder / "temporal.toml"),
+            "HOLDFAST_DATABASE_URL": self.settings.database_url,
+            "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
+        }
+
     def write_input(self, content: Any) -> Path:
         """Write a file for `--input-file`."""
         path = self.folder / "run.json"

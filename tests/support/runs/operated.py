@@ -117,13 +117,7 @@ async def _run(bench: Bench, receiver: Receiver, operators: dict[str, str]) -> O
         "HOLDFAST_LOG_FORMAT": "json",
     }
     await bench.worker(**worker)
-    (bench.folder / "temporal.toml").touch()
-    environment = {
-        "TEMPORAL_ADDRESS": bench.temporal.service_client.config.target_host,
-        "TEMPORAL_CONFIG_FILE": str(bench.folder / "temporal.toml"),
-        "HOLDFAST_DATABASE_URL": bench.settings.database_url,
-        "HOLDFAST_TASK_QUEUE": bench.settings.task_queue,
-    }
+    environment = bench.for_commands()
     arguments = ("run", str(_written_plan(bench)), "--yes", "--html", "report.html")
     command = await Terminal.start(*arguments, folder=bench.folder, env=environment | operators)
     code = await command.end(PATIENCE)

@@ -123,7 +123,7 @@ async def whole_run(temporal: Client, folder: Path) -> AsyncIterator[Whole]:
 
 async def _live(bench: Bench) -> Tmux:
     tmux = await Tmux.start(
-        "watch", bench.name, folder=bench.folder, env=_environment(bench), width=WIDTH, height=HEIGHT
+        "watch", bench.name, folder=bench.folder, env=bench.for_commands(), width=WIDTH, height=HEIGHT
     )
     await tmux.until("waiting for the run's first answer", PATIENCE)
     return tmux
@@ -176,17 +176,7 @@ async def views(
 
 async def command(bench: Bench, name: str) -> Terminal:
     """Start `watch` or `status` for a bench's run."""
-    return await Terminal.start(name, bench.name, folder=bench.folder, env=_environment(bench))
-
-
-def _environment(bench: Bench) -> dict[str, str]:
-    (bench.folder / "temporal.toml").touch()
-    return {
-        "TEMPORAL_ADDRESS": bench.temporal.service_client.config.target_host,
-        "TEMPORAL_CONFIG_FILE": str(bench.folder / "temporal.toml"),
-        "HOLDFAST_DATABASE_URL": bench.settings.database_url,
-        "HOLDFAST_TASK_QUEUE": bench.settings.task_queue,
-    }
+    return await Terminal.start(name, bench.name, folder=bench.folder, env=bench.for_commands())
 
 
 def without_times(state: ResilienceState) -> list[str]:
