@@ -42,6 +42,7 @@ from activities.stages.traffic import TrafficActivities
 from activities.standing import standing
 from activities.toolbox import Toolbox, opened_toolbox
 from clients.http.doors import shut
+from clients.local.notes import Kind, addresses_of
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.telemetry.listening import HEALTH, listen_address
@@ -193,7 +194,7 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
         opened_toolbox(await Store.open(settings.database_url), os.environ, rails, timing) as tools,
         AsyncExitStack() as stack,
     ):
-        await stack.enter_async_context(shut(rails.closed_to))
+        await stack.enter_async_context(shut(rails.never, lambda: addresses_of(Kind.SERVER)))
         tools.store.log_lines_too()
         if spans := current_spans():
             spans.keep_out(tools.secrets.redact)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from domain.addresses import LOOPBACK_HOST, Address, address_in
 from domain.guardrails.allowed_addresses import WEB_PORTS
@@ -22,20 +23,51 @@ _shut: Counter[Address] = Counter()
 They apply to the whole process, because a connection does not know its worker.
 """
 
+_LOOK_EVERY = 1.0
+"""Maximum age of what `Passing` last saw, in seconds. Before it shuts a door, it always looks again."""
+
+
+class Passing:
+    """Addresses on this machine that are shut only for as long as something runs there.
+
+    When that ends, the operating system may give the port to a tested service.
+    """
+
+    def __init__(self, look: Callable[[], Iterable[str]]) -> None:
+        """Take what returns the current addresses (`host:port`). It is called for connections, so it must be quick."""
+        self._look = look
+        self._seen: frozenset[Address] = frozenset()
+        self._until = 0.0
+
+    def has(self, address: Address) -> bool:
+        """Check an address. One that was added within the last second may still be missed."""
+        now = time.monotonic()
+        if address in self._seen or now >= self._until:
+            self._seen = frozenset(map(address_in, self._look()))
+            self._until = now + _LOOK_EVERY
+        return address in self._seen
+
+
+_passing: list[Passing] = []
+"""What the workers of this process have, like `_shut`."""
+
 
 @contextlib.asynccontextmanager
-async def shut(own: Iterable[str]) -> AsyncIterator[None]:
+async def shut(own: Iterable[str], passing: Callable[[], Iterable[str]] = tuple) -> AsyncIterator[None]:
     """Refuse connections to these addresses (`host:port`) inside the block.
 
-    This holds for every name under which an address is reached.
+    This holds for every name under which an address is reached. `passing` returns those on this machine that come and
+    go inside the block.
     """
     addresses = {address_in(text) for text in own}
     for resolved in await asyncio.gather(*map(_resolved, list(addresses))):
         addresses |= resolved
     _shut.update(addresses)
+    _passing.append(current := Passing(passing))
     try:
         yield
     finally:
+        _passing.remove(current)
         _shut.subtract(addresses)
         for address in addresses:
             if not _shut[address]:
@@ -67,4 +99,7 @@ def is_shut(peer: object, here: object) -> bool:
         return True
     # Equal IPs at both ends: the connection leads to this machine, and servers on all interfaces are reached like this.
     to_itself = isinstance(here, tuple) and here[:1] == peer[:1]
-    return to_itself and Address(LOOPBACK_HOST, address.port) in _shut
+    if not (to_itself or address.is_loopback):
+        return False
+    local = Address(LOOPBACK_HOST, address.port)
+    return local in _shut or any(passing.has(local) for passing in _passing)

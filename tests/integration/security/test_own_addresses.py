@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,11 +14,12 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from clients.http import doors
 from clients.http.doors import is_shut, shut
 from clients.http.reader import Limits, NoAnswerError, Trouble, fetch
 from clients.http.requests import PreparedRequest
 from clients.load.engine import LoadGenerator
-from clients.local.notes import Kind, addresses_of
+from clients.local.notes import Kind, addresses_of, noted
 from clients.local.own_addresses import own_addresses
 from clients.settings import Settings
 from clients.temporal.embedded import RunningServer, embedded_server
@@ -27,8 +29,9 @@ from domain.addresses import address_in
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
 from tests.support.http import http_client
-from tests.support.runs.bench import THIS_MACHINE, brisk_shop
+from tests.support.runs.bench import THIS_MACHINE, Bench, brisk_shop
 from tests.support.runs.fixtures import opened_bench
+from worker import running
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +181,37 @@ async def test_a_door_is_shut_by_the_real_addresses_of_a_socket() -> None:
         assert not is_shut(("127.0.0.1", 8080), ("127.0.0.1", 40000))
         assert is_shut(None, None)
     assert not is_shut(("127.0.0.1", 7233), ("127.0.0.1", 40000))
+
+
+async def test_a_door_of_an_embedded_server_opens_when_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operating system may then give its port to a tested service, while the worker still runs."""
+    clock = 0.0
+    monkeypatch.setattr(doors, "time", SimpleNamespace(monotonic=lambda: clock))
+    servers: list[str] = []
+    peer, here = ("127.0.0.1", 45001), ("127.0.0.1", 40000)
+    async with shut([], lambda: list(servers)):
+        assert not is_shut(peer, here)
+        # Started later than the worker.
+        servers.append("localhost:45001")
+        clock += 1
+        assert is_shut(peer, here)
+        assert is_shut(("192.0.2.7", 45001), ("192.0.2.7", 40000))
+        assert not is_shut(("192.0.2.7", 45001), ("192.0.2.8", 40000))
+        servers.clear()
+        assert not is_shut(peer, here)
+
+
+async def test_a_worker_shuts_the_doors_of_embedded_servers_that_run(
+    idle_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(doors, "_LOOK_EVERY", 0.0)
+    peer, here = ("127.0.0.1", 45001), ("127.0.0.1", 40000)
+    async with running(idle_bench.temporal, idle_bench.settings):
+        assert not is_shut(peer, here)
+        with noted(Kind.SERVER, ["localhost:45001"]):
+            assert is_shut(peer, here)
+        assert not is_shut(peer, here)
 
 
 @pytest.fixture
