@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -270,6 +269,7 @@ def _beat(settings: Settings) -> timedelta:
 
 
 if __name__ == "__main__":
+    from operations.processes.process_end import end_process
     from operations.processes.worker_process import main
 
-    sys.exit(main())
+    end_process(main())

@@ -24,6 +24,7 @@ from domain.control_characters import visible
 from domain.errors import ErrorCode, HoldfastError, Problem
 from domain.executions.outcome import ExitCode, code_for
 from operations.processes.interrupts import Interrupted
+from operations.processes.process_end import UNWRITABLE
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,12 +113,6 @@ class _Output:
 
 
 OUTPUT = _Output()
-
-UNWRITABLE = (OSError, ValueError, AttributeError)
-"""Exceptions of a write to a standard stream.
-
-In this order: it is full or broken; it is closed; it is absent, because the process started without it.
-"""
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import io
 import os
@@ -11,10 +10,10 @@ from typing import NoReturn, cast
 
 import click
 
-from cli.console import UNWRITABLE, complain
-from clients.telemetry.tracing import end_tracing
+from cli.console import complain
 from domain.executions.outcome import ExitCode
 from operations.processes.children import watch_parent
+from operations.processes.process_end import end_process
 
 _COMMANDS = {
     "demo": "demo.demo",
@@ -113,11 +112,5 @@ def main() -> NoReturn:
     except OSError as error:
         complain(f"error: standard output cannot be written: {error.strerror or error}")
         code = ExitCode.OUTPUT_LOST
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(*UNWRITABLE):
-            stream.flush()
-    end_tracing()
-    # Skip the interpreter's teardown. Threads of Temporal's Rust core that call back during it abort the process with
-    # 134 or 139 instead of the exit code (temporalio/sdk-python issue 300; seen in every second run of a short script).
-    # Everything of ours is closed by now, and the streams are flushed.
-    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+    # Everything of ours is closed by now.
+    end_process(code if isinstance(code, int) else 0 if code is None else 1)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from clients.temporal.embedded import embedded_server
 from clients.temporal.embedded_settings import DevServerSettings
 from tests.support.cli.fixtures import Start
+from tests.support.paths import ROOT
 
 
 async def test_a_worker_waits_for_a_server_that_is_not_up_yet(holdfast: Start, tmp_path: Path) -> None:
@@ -35,3 +41,21 @@ async def test_a_worker_that_waits_for_a_server_can_be_ended(holdfast: Start) ->
     await worker.until("trying again")
     worker.signal(signal.SIGINT)
     assert await worker.end() == 0
+
+
+@pytest.mark.parametrize("arguments", [("worker.py",), ("starter.py", "worker")], ids=" ".join)
+def test_a_worker_ends_without_the_interpreters_teardown(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """During it, threads of Temporal's core would now and then abort the process, instead of its exit code."""
+    (tmp_path / "sitecustomize.py").write_text("import atexit\natexit.register(print, 'torn down')\n")
+    program, *rest = arguments
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, str(ROOT / program), *rest],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "HOLDFAST_TIMING": "none such"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "HOLDFAST_TIMING" in ended.stderr
