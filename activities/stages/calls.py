@@ -88,8 +88,9 @@ class CallActivities:
         except HoldfastError as error:
             # Only the death of a worker justifies another attempt. This error is the result.
             raise NotRepeatedError.of(error) from error
-        services = len(subject.plan.services)
-        await self._log(order.execution_id, "calls:recording", f"recording the calls of {services} services")
+        # Not `store.logs`: what records records, and it is not stopped and started again for want of a line.
+        message = f"recording the calls of {len(subject.plan.services)} services"
+        await self._tools.notes.add(order.execution_id, "calls:recording", LogLevel.INFO, message)
 
     async def _stop_earlier(self, subject: Subject) -> None:
         timing = subject.execution.timing

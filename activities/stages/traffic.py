@@ -77,9 +77,8 @@ class TrafficActivities:
             activity.logger.info("waiting for the proxy to forget an equal analysis of another execution")
             await asyncio.sleep(timing.analyze_dedupe.total_seconds())
             task = await self._analyze(subject)
-        await self._tools.store.logs.add(
-            order.execution_id, "analysis:started", LogLevel.INFO, f"analysis {task.task_id}"
-        )
+        # Not `store.logs`: what was started is not given up because its line cannot be written.
+        await self._tools.notes.add(order.execution_id, "analysis:started", LogLevel.INFO, f"analysis {task.task_id}")
         return AnalysisStarted(task_id=task.task_id)
 
     async def _give_up_earlier(self, subject: Subject, age: timedelta) -> None:

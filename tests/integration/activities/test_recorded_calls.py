@@ -18,9 +18,11 @@ from activities.stages import calls, recorded_calls
 from activities.stages.calls import CallActivities
 from activities.stages.capturing_calls import CaptureActivities
 from activities.stages.plan_requests import send_requests
+from clients.store.read_models import LogLevel
+from clients.store.repositories.logs import Logs
 from domain.calls.model import AskOrder, CallRound, CallsFound, CallsOrder
 from domain.cases.tokens import calls_marker
-from domain.errors import ErrorCode
+from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import Closing
 from domain.faults.model import FaultOrder
 from domain.traffic.summary import RecordingsOrder
@@ -71,6 +73,28 @@ def entries(body: JsonValue, **more: Any) -> Misbehaviour:
 
 def entry(**changes: JsonValue) -> dict[str, JsonValue]:
     return {"method": "GET", "path": "/api/x", "status": 200, "requestHeaders": {}, "responseHeaders": {}} | changes
+
+
+async def test_recordings_are_started_once_although_their_log_line_cannot_be_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that failed now would stop them all and start them again: a rollout each, in a real cluster."""
+    add = Logs.add
+    away = True
+
+    async def refused(logs: Logs, execution_id: int, key: str, level: LogLevel, message: str) -> None:
+        if away:
+            raise HoldfastError(ErrorCode.STORE_UNAVAILABLE, "the database did not answer")
+        await add(logs, execution_id, key, level, message)
+
+    monkeypatch.setattr(Logs, "add", refused)
+    await stage.do(CallActivities(stage.tools).start, stage.ref)
+    recorded = len(stage.lab.state().recordings)
+    assert recorded > 0
+    away = False
+    await stage.tools.notes.write()
+    lines = [entry.message for entry in await stage.tools.store.logs.of(stage.execution.execution_id)]
+    assert lines == [f"recording the calls of {len(stage.plan.services)} services"]
 
 
 async def test_calls_caused_by_the_healthy_request_are_seen_at_every_service(recorded: Stage) -> None:
