@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import sys
 import sysconfig
@@ -40,8 +41,17 @@ On an idle machine it takes half a second.
 _ATTEMPTS = 3
 """Attempts to start the server.
 
-Another program may take a free port before the server uses it.
+Another program may take a free port before the server uses it: this one, or one of those that the server chooses.
 """
+
+_FREE_PORTS = range(20_000, 30_000)
+"""Ports to choose from.
+
+Below those that systems hand out to outgoing connections, Linux from 32,768 on: with many connections, one of them has
+taken such a port before the server does.
+"""
+
+_PORTS_TRIED = 20
 
 
 class RunningServer(BaseModel):
@@ -114,8 +124,8 @@ async def _start(settings: DevServerSettings, *, ui: bool) -> tuple[WorkflowEnvi
                 )
         except RuntimeError as error:
             cause = error
-            if not _answers(settings.ip, port):
-                break  # The port is still free, so a different port would not help.
+            if attempt and not _answers(settings.ip, port):
+                break  # Twice nobody else was there, so a different port would not help.
         else:
             return environment, port, ui_port
     raise HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the embedded Temporal server does not start: {cause}") from cause
@@ -146,14 +156,16 @@ def _binary() -> str | None:
 
 
 def free_port(ip: str, preferred: int) -> int:
-    """Return the preferred port, or a free one if it is taken.
+    """Return the preferred port, or a free one if it is taken or 0.
 
     A port counts as taken also when a program listens on it on all addresses.
 
     Raises:
         HoldfastError: VALIDATION_ERROR when no port can be opened.
     """
-    for port in (preferred, 0):
+    # Chosen at random, which is no secret. The last resort is whatever the system gives.
+    others = [*random.sample(_FREE_PORTS, _PORTS_TRIED), 0]
+    for port in [preferred, *others] if preferred else others:
         if port and _answers(ip, port):
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

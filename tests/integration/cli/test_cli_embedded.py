@@ -57,6 +57,22 @@ async def test_servers_that_start_at_once_have_different_ports() -> None:
             assert described == [candidate == number for candidate in range(3)]
 
 
+async def test_a_port_that_is_taken_before_the_server_starts_costs_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a connection, for example, which answers nobody."""
+    monkeypatch.setattr(embedded, "START_PATIENCE", timedelta(seconds=8))
+    with socket.socket() as holder:
+        holder.bind((FREE.ip, 0))
+        ports = iter([holder.getsockname()[1], free_port(FREE.ip, 0)])
+        monkeypatch.setattr(embedded, "free_port", lambda _ip, _preferred: next(ports))
+        async with embedded_server(FREE, ui=False) as server:
+            assert not await has_pollers(server.client, "nobody")
+
+
+def test_a_free_port_is_none_that_a_connection_may_take() -> None:
+    """Systems take the ports of outgoing connections from 32,768 on: with many, a server would often be too late."""
+    assert all(free_port(FREE.ip, 0) < 32_768 for _ in range(50))
+
+
 async def _is_there(client: Client, workflow_id: str) -> bool:
     """Ask for the workflow itself: the server's lists may lag behind."""
     try:
