@@ -91,8 +91,9 @@ async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down:
         with pytest.raises(WorkflowFailureError):
             await run.result()
         report = await bench.lock_ended(run)
-        # The end may reach the second attempt only after it has removed what the dead worker began, and begun anew.
-        spare = int(down and stage is STARTING_CALLS)
+        # The end may reach the second attempt only after it has removed what the dead worker began, and begun anew. A
+        # time limit that is over early finds the worker anywhere, there too.
+        spare = int(down and (by_itself or stage is STARTING_CALLS))
         found = [*await left_by(bench, run, spare_recordings=spare), *await untrue(bench, run, end.ending)]
     if report is None and by_itself:
         # A worker short of CPU time may not have reached the lock when the run's time is over.
