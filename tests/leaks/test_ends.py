@@ -58,8 +58,8 @@ ENDS = [
 ]
 
 
-async def held_or_over(bench: Duo, run: Run, stage: Stage) -> None:
-    """Wait until a run is held at a stage, or is over.
+async def held_or_over(bench: Duo, run: Run, stage: Stage) -> bool:
+    """Wait until a run is held at a stage, or is over. Returns whether it is held.
 
     On a machine that is slow today a time limit may be over at an earlier stage.
     """
@@ -73,6 +73,7 @@ async def held_or_over(bench: Duo, run: Run, stage: Stage) -> None:
     for task in done:
         if task is tasks[0] or not isinstance(task.exception(), WorkflowFailureError):
             await task
+    return tasks[0] in done
 
 
 async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down: bool, limit: timedelta) -> list[str]:
@@ -81,7 +82,7 @@ async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down:
         worker = await stack.enter_async_context(working(bench, down=down))
         by_itself = end.how is timed_out
         run = await bench.start_limited(bench.plan(**stage.changes()), limit if by_itself else None)
-        await held_or_over(bench, run, stage)
+        held = await held_or_over(bench, run, stage)
         if worker is not None:
             worker.kill()
             await worker.wait()
@@ -92,8 +93,8 @@ async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down:
             await run.result()
         report = await bench.lock_ended(run)
         # The end may reach the second attempt only after it has removed what the dead worker began, and begun anew. A
-        # time limit that is over early finds the worker anywhere, there too.
-        spare = int(down and (by_itself or stage is STARTING_CALLS))
+        # time limit that is over early finds the worker anywhere, so perhaps there.
+        spare = int(down and (not held or stage is STARTING_CALLS))
         found = [*await left_by(bench, run, spare_recordings=spare), *await untrue(bench, run, end.ending)]
     if report is None and by_itself:
         # A worker short of CPU time may not have reached the lock when the run's time is over.

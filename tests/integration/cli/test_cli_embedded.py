@@ -59,13 +59,22 @@ async def test_servers_that_start_at_once_have_different_ports() -> None:
 
 async def test_a_port_that_is_taken_before_the_server_starts_costs_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a connection, for example, which answers nobody."""
-    monkeypatch.setattr(embedded, "START_PATIENCE", timedelta(seconds=8))
     with socket.socket() as holder:
         holder.bind((FREE.ip, 0))
-        ports = iter([holder.getsockname()[1], free_port(FREE.ip, 0)])
-        monkeypatch.setattr(embedded, "free_port", lambda _ip, _preferred: next(ports))
+        tried: list[int] = []
+
+        def chosen(ip: str, _preferred: int) -> int:
+            # The first attempt cannot succeed. The second may take its time.
+            patience = usual if tried else timedelta(seconds=1)
+            monkeypatch.setattr(embedded, "START_PATIENCE", patience)
+            tried.append(free_port(ip, 0) if tried else holder.getsockname()[1])
+            return tried[-1]
+
+        usual = embedded.START_PATIENCE
+        monkeypatch.setattr(embedded, "free_port", chosen)
         async with embedded_server(FREE, ui=False) as server:
             assert not await has_pollers(server.client, "nobody")
+            assert server.address == f"{FREE.ip}:{tried[1]}"
 
 
 def test_a_free_port_is_none_that_a_connection_may_take() -> None:
