@@ -120,5 +120,14 @@ def processor_seconds(pid: int) -> float:
 
 def peak(pid: int) -> int:
     """Return the peak memory of a process, in bytes."""
+    return _from_status(pid, "VmHWM")
+
+
+def memory(pid: int) -> int:
+    """Return the memory of a process now, in bytes."""
+    return _from_status(pid, "VmRSS")
+
+
+def _from_status(pid: int, field: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
