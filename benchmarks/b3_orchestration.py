@@ -10,20 +10,17 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
-
-from temporalio.service import RPCError
 
 from benchmarks.support.frame import Row
-from benchmarks.support.site import PATIENCE, Site, family, peak, site
+from benchmarks.support.site import family, peak, site
+from benchmarks.support.waiting import waiting_runs
 from benchmarks.support.weighing import Weight, history_weights
 from clients.store.packing import unpacked
 from clients.store.store import Store
 from domain.executions.windows import LockReport
 from domain.measuring.percentiles import nearest_rank
-from domain.names import PAUSE_UPDATE, STATUS_QUERY
+from domain.names import STATUS_QUERY
 from domain.resilience.model import Phase, ResilienceSummary
 from domain.resilience.state import ResilienceState
 
@@ -122,13 +119,7 @@ async def _starts() -> list[Row]:
     One of these holds the namespace. The others wait for it, which counts as running.
     """
     async with site(5, {"requests": 1, "concurrency": 1}) as environment:
-        runs = [await environment.start("bench/0")]
-        await _until_held(environment)
-        # Pause it: the start is measured, not the load of another run.
-        await runs[0].execute_update(PAUSE_UPDATE)
-        runs += [await environment.start(f"bench/{number}", if_busy="wait") for number in range(1, RUNNING)]
-        for run in runs[1:]:
-            await _until_waiting(run)
+        await waiting_runs(environment, RUNNING - 1)
         accepted, begun = [], []
         for number in range(STARTS):
             started = time.perf_counter_ns()
@@ -144,36 +135,6 @@ async def _starts() -> list[Row]:
         Row(f"first answer of a run beside {RUNNING} running ones, p95", f"{first * 1000:.1f} ms",
             note="until a worker has begun the run and answers the query `status`"),
     ]  # fmt: skip
-
-
-async def _until_held(environment: Site) -> None:
-    """Wait until a run holds the namespace."""
-    lock = environment.client.get_workflow_handle(environment.lock_id)
-
-    async def held() -> bool:
-        try:
-            await lock.describe()
-        except RPCError:
-            return False
-        return True
-
-    await _until(held)
-
-
-async def _until_waiting(run: Any) -> None:
-    """Wait until a run waits for the namespace."""
-
-    async def waiting() -> bool:
-        state: ResilienceState = await run.query(STATUS_QUERY, result_type=ResilienceState)
-        return bool(state.waiting_for)
-
-    await _until(waiting)
-
-
-async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await condition():  # noqa: ASYNC110 - another process sets no event
-            await asyncio.sleep(0.05)
 
 
 if __name__ == "__main__":
